@@ -1,0 +1,1 @@
+"""The rules: jobs, their life, errors and contracts. Knows no SQL, no HTTP, no subprocess and no clock."""

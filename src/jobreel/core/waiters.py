@@ -1,0 +1,80 @@
+"""Waiters: requests that hold a connection open for a job's end. One ledger query serves all of them."""
+
+import asyncio
+from collections import defaultdict
+
+from jobreel.core.errors import JobreelError
+from jobreel.core.job import Job
+from jobreel.core.ledger import Ledger
+
+NET_SECONDS = 1.0  # the poll that catches what no signal told, and a ledger that was away
+
+
+class Waiters:
+    """Tells each waiting request when its job is done.
+
+    `run` must be alive; `stop` answers everybody who still waits with None.
+    """
+
+    def __init__(self, ledger: Ledger, limit: int) -> None:
+        self._ledger, self._limit = ledger, limit
+        self._waiting: dict[str, set[asyncio.Future[Job | None]]] = defaultdict(set)
+        self._arrived = asyncio.Event()
+        self._stopping = False
+
+    @property
+    def has_room(self) -> bool:
+        return not self._stopping and len(self._waiting) < self._limit
+
+    async def done(self, job_id: str, within_seconds: float) -> Job | None:
+        """The job once it is done; None where that takes longer, or this process is stopping."""
+        if self._stopping:
+            return None
+        future: asyncio.Future[Job | None] = asyncio.get_running_loop().create_future()
+        self._waiting[job_id].add(future)
+        self._arrived.set()
+        try:
+            return await asyncio.wait_for(future, within_seconds)
+        except TimeoutError:
+            return None
+        finally:
+            self._forget(job_id, future)
+
+    async def run(self) -> None:
+        """Ask the ledger after each of its changes, as long as anybody waits."""
+        changed = self._ledger.subscribe()
+        while True:
+            await self._arrived.wait()
+            changed.clear()
+            await self._tell_those_done()
+            if not self._waiting:
+                self._arrived.clear()
+                continue
+            try:
+                await asyncio.wait_for(changed.wait(), NET_SECONDS)
+            except TimeoutError:
+                pass
+
+    def stop(self) -> None:
+        """Let everybody go with what they have: they answer 202."""
+        self._stopping = True
+        for futures in self._waiting.values():
+            for future in futures:
+                if not future.done():
+                    future.set_result(None)
+
+    async def _tell_those_done(self) -> None:
+        try:
+            finished = await self._ledger.done_among(list(self._waiting))
+        except JobreelError:
+            return  # the ledger is away; the next round asks again
+        for job in finished:
+            for future in self._waiting.get(job.job_id, ()):
+                if not future.done():
+                    future.set_result(job)
+
+    def _forget(self, job_id: str, future: asyncio.Future[Job | None]) -> None:
+        futures = self._waiting[job_id]
+        futures.discard(future)
+        if not futures:
+            del self._waiting[job_id]

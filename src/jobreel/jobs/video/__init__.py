@@ -1,0 +1,1 @@
+"""Job types below `/v1/video/`."""
