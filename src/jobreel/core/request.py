@@ -30,9 +30,7 @@ class Url(str):
 Seconds = Annotated[float, msgspec.Meta(ge=0, description="Seconds.")]
 Headers = Annotated[
     dict[str, str],
-    msgspec.Meta(
-        description="Request headers to send with the download, for protected sources.", max_length=32
-    ),
+    msgspec.Meta(description="Request headers to send with the download, for protected sources.", max_length=32),
 ]
 
 
@@ -48,9 +46,7 @@ class JobRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_
     id: (
         Annotated[
             str,
-            msgspec.Meta(
-                max_length=MAX_LABEL_LENGTH, description="Your own label; comes back in every answer."
-            ),
+            msgspec.Meta(max_length=MAX_LABEL_LENGTH, description="Your own label; comes back in every answer."),
         ]
         | None
     ) = None
@@ -226,9 +222,7 @@ def plain(message: str) -> str:
     what, separator, where = message.rpartition(" - at ")
     if not separator:
         return message
-    return (
-        f"{where} {what}." if what.startswith(("must", "names")) else f"{where}: {what[0].lower()}{what[1:]}."
-    )
+    return f"{where} {what}." if what.startswith(("must", "names")) else f"{where}: {what[0].lower()}{what[1:]}."
 
 
 def _place(message: str) -> str:

@@ -49,9 +49,7 @@ class Toolkit:
         """Whether one more request may hold its connection open."""
         return self._waiters.has_room
 
-    async def submit(
-        self, caller: Caller, job_type: JobType, request: JobRequest, *, awaited: bool
-    ) -> Submitted:
+    async def submit(self, caller: Caller, job_type: JobType, request: JobRequest, *, awaited: bool) -> Submitted:
         """Make it a job, durably. Raises `QueueFull`, `DiskFull`, `Unavailable`."""
         self._check_room()
         warning = await self._check_webhook(request.webhook_url) if request.webhook_url else None

@@ -1,6 +1,7 @@
 """Waiters: requests that hold a connection open for a job's end. One ledger query serves all of them."""
 
 import asyncio
+import contextlib
 from collections import defaultdict
 
 from jobreel.core.errors import JobreelError
@@ -19,7 +20,7 @@ class Waiters:
     def __init__(self, ledger: Ledger, limit: int) -> None:
         self._ledger, self._limit = ledger, limit
         self._waiting: dict[str, set[asyncio.Future[Job | None]]] = defaultdict(set)
-        self._arrived = asyncio.Event()
+        self._look = ledger.subscribe()  # set by the ledger's changes, and by whoever begins to wait
         self._stopping = False
 
     @property
@@ -32,7 +33,7 @@ class Waiters:
             return None
         future: asyncio.Future[Job | None] = asyncio.get_running_loop().create_future()
         self._waiting[job_id].add(future)
-        self._arrived.set()
+        self._look.set()  # it may be done already
         try:
             return await asyncio.wait_for(future, within_seconds)
         except TimeoutError:
@@ -42,18 +43,12 @@ class Waiters:
 
     async def run(self) -> None:
         """Ask the ledger after each of its changes, as long as anybody waits."""
-        changed = self._ledger.subscribe()
         while True:
-            await self._arrived.wait()
-            changed.clear()
-            await self._tell_those_done()
-            if not self._waiting:
-                self._arrived.clear()
-                continue
-            try:
-                await asyncio.wait_for(changed.wait(), NET_SECONDS)
-            except TimeoutError:
-                pass
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._look.wait(), NET_SECONDS if self._waiting else None)
+            self._look.clear()
+            if self._waiting:
+                await self._tell_those_done()
 
     def stop(self) -> None:
         """Let everybody go with what they have: they answer 202."""
