@@ -96,12 +96,8 @@ class Ledger(Protocol):
         """
         ...
 
-    def seconds_until_next_due(self) -> float | None:
-        """How long until a scheduled or retrying job is due; None: there is none. In-memory, cheap."""
-        ...
-
-    async def promote(self) -> int:
-        """Make due jobs claimable. Returns how many."""
+    async def promote(self) -> float | None:
+        """Make due jobs claimable. Returns the seconds until the next one is due; None: there is none."""
         ...
 
     # -- webhooks -----------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""The durable record: one ledger, two engines, one set of statements; and the folder of artifacts."""
