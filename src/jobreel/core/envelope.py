@@ -65,7 +65,7 @@ def plain_result(
     *,
     code: int = 200,
     message: str = "success",
-    job_id: str,
+    job_id: str | None,
     label: str | None = None,
     run_time: float = 0.0,
     queue_length: int = 0,
@@ -86,6 +86,16 @@ def plain_result(
         "queue_length": queue_length,
         "build_number": here.build_number,
     }
+
+
+def refused_result(
+    endpoint: str, error: ErrorReport, here: Deployment, *, job_id: str | None, run_time: float
+) -> dict[str, Any]:
+    """The result envelope of such a call that came to nothing."""
+    envelope = plain_result(
+        endpoint, None, here, code=error.code, message=error.message, job_id=job_id, run_time=run_time
+    )
+    return {**envelope, "error": error_object(error)}
 
 
 def result(job: Job, here: Deployment, links: Links) -> dict[str, Any]:

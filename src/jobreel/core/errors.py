@@ -120,6 +120,21 @@ class LeaseLost(JobreelError):
     """This attempt was taken over; whatever it did must not be seen."""
 
 
+# -- how deliveries fail ----------------------------------------------------------------------------------
+
+
+class Blocked(JobreelError):
+    """An address that may not be visited from here."""
+
+    code, type = 403, "forbidden"
+
+
+class ReceiverUnreachable(JobreelError):
+    """A webhook's receiver gave no answer this time."""
+
+    code, type, retryable = 424, "receiver_unreachable", True
+
+
 # -- how attempts end badly -------------------------------------------------------------------------------
 
 
@@ -137,6 +152,12 @@ class SourceUnreachable(JobFailed):
     """The source could not be fetched this time."""
 
     code, type, retryable = 424, "source_unreachable", True
+
+
+class SourceBroken(SourceUnreachable):
+    """The source cannot be fetched, and trying again will not change that: not there, or badly set up."""
+
+    retryable = False
 
 
 class SourceForbidden(JobFailed):

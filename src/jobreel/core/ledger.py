@@ -89,8 +89,11 @@ class Ledger(Protocol):
         """Queue it again, nothing spent: the worker is stopping. Raises `LeaseLost`."""
         ...
 
-    def heartbeat(self, worker: str, held: Collection[tuple[str, int]]) -> int:
+    def heartbeat(self, worker: str, held: Collection[tuple[str, int]], grace_seconds: float) -> int:
         """Say that this worker lives and which (job, attempt)s it holds; rescue what nobody holds.
+
+        A claim is only a few milliseconds older than the worker's knowledge of it: what this worker does not
+        name is left alone for `grace_seconds`.
 
         Blocking: it is called from the heartbeat's own thread. Returns how many jobs were rescued.
         """
@@ -127,5 +130,9 @@ class Ledger(Protocol):
     def worker_started(self, worker: str, facts: Mapping[str, str]) -> None: ...
 
     def worker_stopped(self, worker: str) -> None: ...
+
+    def lives(self, worker: str) -> bool:
+        """Whether that worker is alive, as far as anyone can know."""
+        ...
 
     def close(self) -> None: ...

@@ -19,7 +19,15 @@ from pathlib import Path
 
 from jobreel.core.artifact import Artifact
 from jobreel.core.artifact_store import KnownKeys
-from jobreel.core.errors import BodyTooLarge, DiskFull, NotFound, ScratchFull, TooLarge, UnsupportedMedia
+from jobreel.core.errors import (
+    BodyTooLarge,
+    DiskFull,
+    NotFound,
+    ScratchFull,
+    TooLarge,
+    Unavailable,
+    UnsupportedMedia,
+)
 from jobreel.core.ids import new_id
 
 MAX_NAME_BYTES = 200
@@ -61,7 +69,7 @@ class FolderStore:
         key = f"uploads/{artifact_id}/{name}"
         partial = self._incoming / artifact_id
         try:
-            self.prepare()
+            self._must_be_here()
             size = await _write_all(chunks, partial, max_bytes)
             await asyncio.to_thread(self._link, partial, key)
         except OSError as error:
@@ -106,6 +114,7 @@ class FolderStore:
     def _link(self, source: Path, key: str) -> int:
         """Put a file under its key without copying it, durably. Returns its size in bytes."""
         target = self._folder / key
+        self._must_be_here()
         try:
             size = _sync_plain_file(source, self._max_output)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -117,11 +126,16 @@ class FolderStore:
             raise
         return size
 
+    def _must_be_here(self) -> None:
+        """A data directory that was taken away is not made anew: its return would find us beside it."""
+        if not self._incoming.is_dir():
+            raise Unavailable("The file store is not there.", step="store", hint="Put the data directory back.")
+
     def _remove(self, key: str) -> None:
         path = self._folder / key
         path.unlink(missing_ok=True)
         for folder in path.parents:
-            if folder.parent == self._folder or folder == self._folder:
+            if self._folder in {folder, folder.parent}:
                 break
             with suppress(OSError):  # not empty: other files of the same job
                 folder.rmdir()

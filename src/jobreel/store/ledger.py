@@ -175,7 +175,9 @@ class SqlLedger:
 
     async def retry(self, lease: Lease, error: ErrorReport, after_seconds: float) -> None:
         await self._writer.write(
-            lambda tx: operations.requeue(tx, lease, "retried", after_seconds=after_seconds, failed=1)
+            lambda tx: operations.requeue(
+                tx, lease, "retried", note=f"{error.type}: {error.message}", after_seconds=after_seconds, failed=1
+            )
         )
         log.info(
             "job queued", job=lease.job_id, type=lease.job_type, attempt=lease.attempt, why=error.type,
@@ -186,16 +188,18 @@ class SqlLedger:
         await self._writer.write(lambda tx: operations.requeue(tx, lease, "given back"))
         log.info("job queued", job=lease.job_id, type=lease.job_type, attempt=lease.attempt, why="worker stopping")
 
-    def heartbeat(self, worker: str, held: Collection[tuple[str, int]]) -> int:
+    def heartbeat(self, worker: str, held: Collection[tuple[str, int]], grace_seconds: float) -> int:
         """On SQLite life is a lock, so that an idle worker writes nothing: it only looks."""
         with self._engine.read() as connection:
+            before = connection.execute(statements.NOW).scalar_one() - grace_seconds
             running = connection.execute(statements.RUNNING_ATTEMPTS).all()
             senders = connection.execute(statements.SENDERS).scalars().all()
         living = {name: self._engine.lives(name) for name in {row.worker for row in running} | set(senders)}
         lost = [
             rows.lost_lease_of(row)
             for row in running
-            if not living[row.worker] or (row.worker == worker and (row.id, row.attempt) not in held)
+            if not living[row.worker]
+            or (row.worker == worker and row.started_at < before and (row.id, row.attempt) not in held)
         ]
         if dead := [name for name in senders if not living[name]]:
             self._writer.write_blocking(lambda tx: operations.release_deliveries(tx, dead))
@@ -253,6 +257,9 @@ class SqlLedger:
     def worker_stopped(self, worker: str) -> None:
         self._writer.write_blocking(lambda tx: operations.forget_worker(tx, worker))
         self._engine.let_go(worker)
+
+    def lives(self, worker: str) -> bool:
+        return self._engine.lives(worker)
 
     def close(self) -> None:
         if self._watcher is not None:

@@ -169,20 +169,29 @@ def finish(tx: Transaction, lease: Lease, conclusion: Conclusion) -> None:
         tx.connection.execute(statements.ADD_DELIVERY, _delivery_row(lease.job_id, row.webhook_url, stamp.now))
 
 
-def requeue(tx: Transaction, lease: Lease, event: str, *, after_seconds: float = 0.0, **spent: int) -> None:
-    """Back into the queue. `spent`: `failed=1` or `lost=1`; nothing for a worker that is stopping."""
+def requeue(
+    tx: Transaction,
+    lease: Lease,
+    event: str,
+    *,
+    note: str | None = None,
+    after_seconds: float = 0.0,
+    failed: int = 0,
+    lost: int = 0,
+) -> None:
+    """Back into the queue, with what was spent; nothing for a worker that is stopping."""
     stamp = _stamp_if_held(tx, lease)
     values = {
         "is_ready": int(after_seconds <= 0),
         "due_at": stamp.now + after_seconds,
-        "failed": spent.get("failed", 0),
-        "lost": spent.get("lost", 0),
+        "failed": failed,
+        "lost": lost,
         "stamp": stamp.change,
     }
     row = tx.connection.execute(statements.REQUEUE, _fence(lease) | values).one()
     tx.connection.execute(statements.COUNT_REQUEUED, {"of_caller": row.caller, "of_type": row.type})
     tx.connection.execute(statements.FORGET_PROGRESS_FRACTION, {"job": lease.job_id})
-    _add_events(tx, event, [(lease.job_id, lease.attempt)])
+    _add_events(tx, event, [(lease.job_id, lease.attempt)], note)
 
 
 def rescue(tx: Transaction, lost: Sequence[Lease]) -> int:

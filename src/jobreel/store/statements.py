@@ -249,7 +249,7 @@ def set_progress(dialect: str) -> Insert:
 
 # All attempts that somebody should be working on: never more than there are slots in the world.
 RUNNING_ATTEMPTS = select(
-    jobs.c.id, jobs.c.attempt, jobs.c.worker, jobs.c.losses, jobs.c.caller, jobs.c.type
+    jobs.c.id, jobs.c.attempt, jobs.c.worker, jobs.c.losses, jobs.c.caller, jobs.c.type, jobs.c.started_at
 ).where(RUNNING)
 
 NEXT_DUE = select(func.min(jobs.c.run_at) - now()).where(QUEUED, NOT_READY)

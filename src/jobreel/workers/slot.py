@@ -1,0 +1,146 @@
+"""A slot: one long-lived child that takes one attempt at a time, and is replaced when it dies or grows old."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import msgspec
+import structlog
+
+from jobreel.core.errors import ChildDied
+from jobreel.workers import messages, processes
+from jobreel.workers.messages import FromChild, Run, Said
+from jobreel.workers.processes import Isolation
+
+START_SECONDS = 30.0
+MAX_ATTEMPTS = 200  # then a fresh child: what libraries leak ends with it
+MAX_IDLE_BYTES = 400 * 1024 * 1024  # a child that stays this big between attempts is replaced
+STDERR_CHUNK = 64 * 1024
+log = structlog.get_logger("jobreel.worker")
+
+Hear = Callable[[FromChild], Awaitable[Said | None]]  # answers a message of the attempt, where one is due
+HearText = Callable[[str], None]
+
+
+class Slot:
+    """See the module."""
+
+    def __init__(self, isolation: Isolation, arguments: list[str], ledger_id: str, *, light: bool) -> None:
+        self.light = light
+        self._isolation, self._arguments, self._ledger_id = isolation, arguments, ledger_id
+        self._process: asyncio.subprocess.Process | None = None
+        self._stderr: asyncio.Task[None] | None = None
+        self._hear_text: HearText | None = None
+        self._attempts = 0
+
+    @property
+    def pid(self) -> int | None:
+        """The head of the child's processes; None while there is no child."""
+        return self._process.pid if self._process else None
+
+    async def start(self) -> None:
+        """Start a child and wait until it listens. Raises `ChildDied`."""
+        arguments = ["-m", "jobreel.workers.child", *self._arguments]
+        self._process = await processes.spawn(self._isolation, arguments, self._ledger_id)
+        self._attempts = 0
+        self._stderr = asyncio.create_task(self._read_stderr(self._process))
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                said = await self._next()
+        except (TimeoutError, ChildDied):
+            await self.end()
+            raise ChildDied("A child process could not be started.", step="run") from None
+        assert isinstance(said, messages.Ready), said
+
+    async def run(self, run: Run, hear: Hear, hear_text: HearText) -> messages.Succeeded | messages.Failed:
+        """One attempt. Messages on the way go to `hear`, what is written to stderr to `hear_text`.
+
+        Raises `ChildDied` where the child ends before its answer.
+        """
+        self._hear_text = hear_text
+        self._attempts += 1
+        try:
+            await self._say(run)
+            while True:
+                said = await self._next()
+                if isinstance(said, messages.Succeeded | messages.Failed):
+                    return said
+                if (answer := await hear(said)) is not None:
+                    await self._say(answer)
+        finally:
+            self._hear_text = None
+
+    async def settle(self, *, broken: bool) -> None:
+        """After an attempt: end what it left behind; end the child too where it is broken, old or big."""
+        if self._process is None:
+            return
+        worn = self._attempts >= MAX_ATTEMPTS
+        if broken or worn or self._process.returncode is not None or self._is_big():
+            await self.end()
+        elif not self._isolation.pid_namespace:
+            processes.end_descendants(self._process.pid)
+
+    def kill(self) -> None:
+        """End the child and everything it started, now; `run` then raises `ChildDied`."""
+        if self._process is not None and self._process.returncode is None:
+            processes.end_tree(self._process.pid)
+
+    async def end(self) -> None:
+        """Kill the child and wait until it is gone."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.returncode is None:
+            processes.end_tree(process.pid)
+        await process.wait()
+        if self._stderr is not None:
+            self._stderr.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._stderr
+
+    def _is_big(self) -> bool:
+        # Looked at now and then: walking the process table for every quick job would cost more than the job.
+        assert self._process is not None
+        if self._attempts % 20:
+            return False
+        return processes.tree_memory_bytes(self._process.pid) > MAX_IDLE_BYTES
+
+    async def _say(self, message: Said) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(messages.line(message))
+            await self._process.stdin.drain()
+        except (BrokenPipeError, ConnectionResetError):
+            raise await self._died() from None
+
+    async def _next(self) -> FromChild:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        try:
+            text = await self._process.stdout.readline()
+        except ValueError:  # a line over the limit: no honest child sends one
+            raise await self._died() from None
+        if not text:
+            raise await self._died()
+        try:
+            return messages.to_worker.decode(text)
+        except msgspec.DecodeError:
+            raise await self._died() from None
+
+    async def _died(self) -> ChildDied:
+        """Why the conversation ended; the child is dead when this returns."""
+        assert self._process is not None
+        self.kill()
+        status = await self._process.wait()
+        how = f"was killed (signal {-status})" if status < 0 else f"ended with status {status}"
+        return ChildDied(f"The process that ran the job {how} before it was done.", step="run")
+
+    async def _read_stderr(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stderr is not None
+        while chunk := await process.stderr.read(STDERR_CHUNK):
+            text = chunk.decode(errors="replace")
+            if self._hear_text is not None:
+                self._hear_text(text)
+            else:
+                log.warning("a child said", pid=process.pid, text=text[-2000:])

@@ -1,0 +1,220 @@
+"""The worker: claims jobs for its free slots, runs their attempts in children, and tells the ledger their ends.
+
+One event loop task starts each attempt; a heartbeat on its own thread says which attempts are really held,
+so that neither a busy loop can fake death nor a forgotten attempt can fake life.
+"""
+
+import asyncio
+import random
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+
+import structlog
+
+from jobreel.core import retry
+from jobreel.core.errors import ChildDied, DiskFull, JobreelError, LeaseLost, LedgerBroken, Unavailable
+from jobreel.core.job import Conclusion, Failure, Lease, Success
+from jobreel.core.job_type import Catalogue
+from jobreel.core.ledger import Ledger
+from jobreel.workers.attempt import Attempt, Stopped, Surroundings
+from jobreel.workers.slot import Slot
+
+TICK_SECONDS = 1.0
+POLL_SECONDS = 1.0  # the net under the ledger's signals
+AWAY_SECONDS = 0.5  # between tries while the ledger is away
+log = structlog.get_logger("jobreel.worker")
+
+
+class Worker:
+    """See the module. `start`, then `stop`; both once, in the main thread's loop."""
+
+    def __init__(
+        self, name: str, catalogue: Catalogue, around: Surroundings, slots: list[Slot], lease_seconds: float
+    ) -> None:
+        self.name = name
+        self._catalogue, self._around, self._ledger = catalogue, around, around.ledger
+        self._slots, self._free = slots, list(slots)
+        self._light_types = frozenset(name for name, one in catalogue.items() if one.light)
+        self._known_types = frozenset(catalogue)
+        self._heart = Heart(self._ledger, self, lease_seconds)
+        self._held: dict[tuple[str, int], Attempt] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loops: list[asyncio.Task[None]] = []
+        self._wake = self._ledger.subscribe()
+        self._draining = False
+
+    @property
+    def held(self) -> list[tuple[str, int]]:
+        return list(self._held)
+
+    @property
+    def facts(self) -> Mapping[str, int]:
+        """For `/health`: slots and how many of them are busy."""
+        return {"slots": len(self._slots), "busy": len(self._slots) - len(self._free)}
+
+    async def start(self) -> None:
+        self._ledger.worker_started(self.name, {})
+        # What a dead worker left is rescued at once.
+        await asyncio.to_thread(self._ledger.heartbeat, self.name, [], 0.0)
+        await asyncio.gather(*(slot.start() for slot in self._slots))
+        self._heart.start()
+        self._loops = [
+            asyncio.create_task(loop) for loop in (self._claim_loop(), self._due_loop(), self._tick_loop())
+        ]
+        self._wake.set()
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Claim nothing more; let attempts finish within the grace time; give the rest back, nothing spent."""
+        self._draining = True
+        if self._tasks:
+            log.info("draining", attempts=len(self._tasks), seconds=grace_seconds)
+            await asyncio.wait(self._tasks, timeout=grace_seconds)
+        for attempt in list(self._held.values()):
+            attempt.end(Stopped())
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=10)
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*(slot.end() for slot in self._slots))
+        self._heart.stop()
+        with suppress(JobreelError):
+            await asyncio.to_thread(self._ledger.worker_stopped, self.name)
+
+    # -- claiming -----------------------------------------------------------------------------------------
+
+    async def _claim_loop(self) -> None:
+        while not self._draining:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+            self._wake.clear()
+            try:
+                await self._claim()
+            except JobreelError as error:
+                log.warning("cannot claim", why=str(error))
+                await asyncio.sleep(AWAY_SECONDS)
+
+    async def _claim(self) -> None:
+        """A lease for every free slot that can have one. Light types first try the light slot."""
+        light = sum(slot.light for slot in self._free)
+        usual = len(self._free) - light
+        if light and self._light_types:
+            for lease in await self._ledger.claim(self.name, light, self._light_types):
+                self._begin(lease, self._take_slot(light=True))
+        if usual and not self._draining:
+            for lease in await self._ledger.claim(self.name, usual, self._known_types):
+                self._begin(lease, self._take_slot(light=False))
+
+    def _take_slot(self, *, light: bool) -> Slot:
+        slot = next(slot for slot in self._free if slot.light == light)
+        self._free.remove(slot)
+        return slot
+
+    def _begin(self, lease: Lease, slot: Slot) -> None:
+        attempt = Attempt(lease, self._catalogue[lease.job_type], self._around)
+        self._held[lease.job_id, lease.attempt] = attempt
+        task = asyncio.create_task(self._run(attempt, slot))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # -- one attempt --------------------------------------------------------------------------------------
+
+    async def _run(self, attempt: Attempt, slot: Slot) -> None:
+        lease = attempt.lease
+        conclusion: Conclusion | None
+        try:
+            conclusion = await attempt.run(slot)
+        except Stopped:
+            conclusion = None
+            await asyncio.sleep(0 if self._draining else AWAY_SECONDS)
+        # The telling goes first, so that the next claim shares its commit.
+        telling = asyncio.create_task(self._settle(attempt, conclusion))
+        await asyncio.gather(self._renew(slot, attempt), telling)
+        self._held.pop((lease.job_id, lease.attempt), None)
+        await attempt.clean_up()
+
+    async def _renew(self, slot: Slot, attempt: Attempt) -> None:
+        """Make the slot free again, with a fresh child where this one is spent."""
+        await slot.settle(broken=attempt.broken)
+        while slot.pid is None and not self._draining:
+            try:
+                await slot.start()
+            except (ChildDied, OSError) as error:
+                log.warning("cannot start a child", why=str(error))
+                await asyncio.sleep(TICK_SECONDS)
+        self._free.append(slot)
+        self._wake.set()
+
+    async def _settle(self, attempt: Attempt, conclusion: Conclusion | None) -> None:
+        """Tell the ledger, for as long as it takes: it may be away. None: given back, nothing spent."""
+        while True:
+            try:
+                await self._tell(attempt, conclusion)
+            except LeaseLost as lost:
+                log.warning("lease lost", why=str(lost))
+                await attempt.discard_kept()
+            except (Unavailable, DiskFull, LedgerBroken) as error:
+                log.warning("cannot store an outcome yet", job=attempt.lease.job_id, why=str(error))
+                await asyncio.sleep(AWAY_SECONDS)
+                continue
+            return
+
+    async def _tell(self, attempt: Attempt, conclusion: Conclusion | None) -> None:
+        lease = attempt.lease
+        if not isinstance(conclusion, Success):
+            await attempt.discard_kept()
+        if attempt.log_tail():
+            await attempt.tell_progress()
+        if conclusion is None:
+            await self._ledger.give_back(lease)
+        elif isinstance(conclusion, Failure) and (wait := _wait_before_retry(lease, conclusion)) is not None:
+            await self._ledger.retry(lease, conclusion.error, wait)
+        else:
+            await self._ledger.finish(lease, conclusion)
+
+    # -- by the clock -------------------------------------------------------------------------------------
+
+    async def _tick_loop(self) -> None:
+        """Once a second: memory and progress of each attempt."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            for attempt in list(self._held.values()):
+                attempt.check_memory()
+                try:
+                    await attempt.tell_progress()
+                except LeaseLost as lost:
+                    attempt.end(lost)
+                except JobreelError as error:
+                    log.warning("cannot store progress", why=str(error))
+
+    async def _due_loop(self) -> None:
+        """Make jobs claimable when their time has come."""
+        while True:
+            wait: float | None = None
+            with suppress(JobreelError):
+                wait = await self._ledger.promote()
+            await asyncio.sleep(POLL_SECONDS if wait is None else min(max(wait, 0.01), POLL_SECONDS))
+
+
+def _wait_before_retry(lease: Lease, failure: Failure) -> float | None:
+    return retry.next_attempt_after(lease, failure.error, random.random())  # noqa: S311 - jitter
+
+
+class Heart(threading.Thread):
+    """The heartbeat: four times a lease, on its own thread, whatever the event loop is doing."""
+
+    def __init__(self, ledger: Ledger, worker: Worker, lease_seconds: float) -> None:
+        super().__init__(name="heartbeat", daemon=True)
+        self._ledger, self._worker, self._lease_seconds = ledger, worker, lease_seconds
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        while not self._stopped.wait(self._lease_seconds / 4):
+            try:
+                self._ledger.heartbeat(self._worker.name, self._worker.held, self._lease_seconds)
+            except (JobreelError, OSError) as error:
+                log.warning("no heartbeat", why=str(error))
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self.join()
