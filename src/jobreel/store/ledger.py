@@ -47,7 +47,7 @@ class SqlLedger:
 
     def _read_identity(self) -> Identity:
         with self._engine.read() as connection:
-            meta = dict(connection.execute(statements.READ_META).tuples().all())
+            meta = {row.name: row.value for row in connection.execute(statements.READ_META)}
         return Identity(
             ledger_id=meta["ledger_id"].decode(), queue_id=int(meta["queue_id"]), link_secret=meta["link_secret"]
         )

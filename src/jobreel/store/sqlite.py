@@ -198,7 +198,7 @@ class SqliteEngine:
 
     def _read_ledger_id(self) -> bytes:
         with self._reads.connect() as connection:
-            return bytes(dict(connection.execute(statements.READ_META).tuples().all())["ledger_id"])
+            return bytes({row.name: row.value for row in connection.execute(statements.READ_META)}["ledger_id"])
 
     def _new_engine(self, begin: str) -> Engine:
         engine = create_engine(
