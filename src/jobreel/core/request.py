@@ -6,7 +6,7 @@ one definition without the child paying for a validation framework (docs/adr/000
 
 import re
 from functools import cache
-from typing import Annotated, Any, ClassVar, Self, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,6 +16,7 @@ from jobreel.core.errors import InvalidRequest
 MAX_NESTING = 64
 MAX_URL_LENGTH = 8192
 MAX_LABEL_LENGTH = 1024
+MAX_ECHO = 100  # characters of what was sent that an error repeats
 _MISSING = re.compile(r"Object missing required field `([^`]*)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `([^`]*)`")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -66,7 +67,7 @@ class JobRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_
         try:
             request = msgspec.convert(cls._named(body), cls, strict=False, dec_hook=_decode)
         except msgspec.ValidationError as error:
-            raise InvalidRequest(f"Invalid payload: {plain(str(error))}") from None
+            raise InvalidRequest(f"Invalid payload: {plain(str(error), cls)}") from None
         request.check()
         return request
 
@@ -212,17 +213,46 @@ def checked_url(value: object) -> Url:
     return Url(value)
 
 
-def plain(message: str) -> str:
-    """A msgspec validation message in the words of our errors: the field first."""
+_EXPECTED = re.compile(r"Expected `([^`]*)`(.*?)(?:, got `([^`]*)`)?")
+_CHOICE = re.compile(r"Invalid enum value (.*)", re.DOTALL)
+_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "array": "an array",
+    "object": "an object",
+}
+
+
+def plain(message: str, request: type[JobRequest]) -> str:
+    """A msgspec validation message about a request in the words of our errors: the field first."""
     message = message.replace("`$.", "`").replace("`$`", "the body")
     if missing := _MISSING.search(message):
         return f"`{missing[1]}` is required.{_place(message)}"
     if unknown := _UNKNOWN.search(message):
-        return f"`{unknown[1]}` is not a field of this job type.{_place(message)}"
+        return f"`{unknown[1][:MAX_ECHO]}` is not a field of this job type.{_place(message)}"
     what, separator, where = message.rpartition(" - at ")
     if not separator:
         return message
-    return f"{where} {what}." if what.startswith(("must", "names")) else f"{where}: {what[0].lower()}{what[1:]}."
+    if expected := _EXPECTED.fullmatch(what):
+        return f"{where} must be {_expected(*expected.groups())}."
+    if choice := _CHOICE.fullmatch(what):
+        return f"{where} cannot be {choice[1][:MAX_ECHO]}{_choices(request, where)}."
+    return f"{where} {what[0].lower()}{what[1:]}."
+
+
+def _expected(types: str, bound: str, got: str | None) -> str:
+    """`int | null`, ` <= 5` and `str` as people say it."""
+    wanted = " or ".join(_WORDS.get(word, word) for word in types.split(" | ") if word != "null")
+    return f"{wanted or 'null'}{bound}" + (f", not {_WORDS.get(got, got)}" if got else "")
+
+
+def _choices(request: type[JobRequest], where: str) -> str:
+    """What a field of fixed words may be; nothing where it lies deeper than the request itself."""
+    hint = get_type_hints(request).get(where.strip("`"))
+    words = [word for kind in (hint, *get_args(hint)) if get_origin(kind) is Literal for word in get_args(kind)]
+    return f"; it is one of {', '.join(map(repr, words))}" if words else ""
 
 
 def _place(message: str) -> str:

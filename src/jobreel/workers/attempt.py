@@ -108,7 +108,10 @@ class Attempt:
 
     async def clean_up(self) -> None:
         """Remove the scratch folder; the last thing, whatever happened."""
-        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        try:
+            self._folder.rmdir()  # most quick jobs leave it empty, and a thread would cost more than this
+        except OSError:
+            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     async def discard_kept(self) -> None:
         """Remove what was kept for a success that did not come."""

@@ -67,6 +67,7 @@ class ChildWorkspace(Workspace):
         return self._folder / f"{self._files}-{name}"
 
     def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> Path:
+        url = str(url)  # a plain one: a request's addresses are of a type of their own
         self._pipe.say(messages.Asked(url))
         match self._pipe.hear():
             case messages.Local(name=name):
@@ -248,6 +249,8 @@ def main(arguments: list[str]) -> None:
             return
         if isinstance(said, Run):
             answer = run_attempt(said, pipe)
+            sys.stdout.flush()
+            sys.stderr.flush()
             _end_what_it_started()
             pipe.say(answer)
 

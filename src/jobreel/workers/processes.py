@@ -25,6 +25,7 @@ from jobreel.workers.messages import MAX_LINE_BYTES
 NOBODY = 65534
 PR_SET_DUMPABLE = 4
 PROBE_SECONDS = 10
+PYTHON_OPTIONS = ("-P", "-s")  # nothing is imported from the working directory or a user's folder
 # A Python whose own library cannot be read finds another one on the system and half works: told by its prefix.
 PROBE = (
     "import msgspec, pathlib, sys; assert sys.base_prefix == sys.argv[2]; pathlib.Path(sys.argv[1], 'x').touch()"
@@ -69,7 +70,7 @@ def _can_write(isolation: Isolation, scratch: Path) -> bool:
     try:
         if isolation.other_user:
             os.chown(folder, NOBODY, NOBODY)
-        command = [*isolation.wrapper, sys.executable, "-I", "-c", PROBE, str(folder), sys.base_prefix]
+        command = [*isolation.wrapper, sys.executable, *PYTHON_OPTIONS, "-c", PROBE, str(folder), sys.base_prefix]
         done = subprocess.run(
             command, capture_output=True, timeout=PROBE_SECONDS, check=False, env=child_environment("probe")
         )
@@ -99,7 +100,7 @@ async def spawn(isolation: Isolation, arguments: list[str], ledger_id: str) -> a
     return await asyncio.create_subprocess_exec(
         *isolation.wrapper,
         sys.executable,
-        "-I",
+        *PYTHON_OPTIONS,
         *arguments,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -64,6 +64,7 @@ class Slot:
             while True:
                 said = await self._next()
                 if isinstance(said, messages.Succeeded | messages.Failed):
+                    await asyncio.sleep(0)  # what it wrote to stderr before is in the pipe: let it be read first
                     return said
                 if (answer := await hear(said)) is not None:
                     await self._say(answer)

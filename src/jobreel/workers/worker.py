@@ -40,6 +40,7 @@ class Worker:
         self._heart = Heart(self._ledger, self, lease_seconds)
         self._held: dict[tuple[str, int], Attempt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._claiming: asyncio.Task[None] | None = None
         self._loops: list[asyncio.Task[None]] = []
         self._wake = self._ledger.subscribe()
         self._draining = False
@@ -59,14 +60,16 @@ class Worker:
         await asyncio.to_thread(self._ledger.heartbeat, self.name, [], 0.0)
         await asyncio.gather(*(slot.start() for slot in self._slots))
         self._heart.start()
-        self._loops = [
-            asyncio.create_task(loop) for loop in (self._claim_loop(), self._due_loop(), self._tick_loop())
-        ]
+        self._claiming = asyncio.create_task(self._claim_loop())
+        self._loops = [asyncio.create_task(loop) for loop in (self._due_loop(), self._tick_loop())]
         self._wake.set()
 
     async def stop(self, grace_seconds: float) -> None:
         """Claim nothing more; let attempts finish within the grace time; give the rest back, nothing spent."""
         self._draining = True
+        self._wake.set()
+        if self._claiming is not None:
+            await self._claiming  # a claim under way is let come to its end: its jobs are ours
         if self._tasks:
             log.info("draining", attempts=len(self._tasks), seconds=grace_seconds)
             await asyncio.wait(self._tasks, timeout=grace_seconds)

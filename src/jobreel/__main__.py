@@ -1,0 +1,5 @@
+"""`python -m jobreel` is the command `jobreel`."""
+
+from jobreel.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Tools: one door to each outside thing (network, ffmpeg, fonts). They import `core` only."""
