@@ -16,7 +16,7 @@ import psutil
 from jobreel.settings import Settings, misspelt
 from jobreel.variable import shown_size
 
-SAFE_SQLITE = (3, 51, 3)  # older ones can damage a ledger: sqlite.org/wal.html, "The WAL-reset bug"
+SAFE_SQLITE = (3, 51, 3)  # 3.7.0 to 3.51.2 have the WAL-reset bug, which can damage a ledger
 NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb", "9p", "fuse")  # their locks do not hold: beginnings of names
 FFMPEG_ANSWERS_WITHIN_SECONDS = 20.0
 

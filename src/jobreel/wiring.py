@@ -163,7 +163,11 @@ class Node:
         worker = None
         if isolation is not None and fence is not None:
             around = _surroundings(settings, ledger, store, links, folders.scratch / name, isolation)
-            slots = _slots(settings.slots, isolation, fence, ledger.identity.ledger_id)
+            arguments = [msgspec.json.encode(fence).decode(), str(around.scratch)]
+            slots = [  # the usual ones, and one beyond them for quick questions
+                Slot(isolation, arguments, ledger.identity.ledger_id, light=light)
+                for light in [False] * settings.slots + [True]
+            ]
             worker = Worker(name, catalogue, around, slots, settings.lease_seconds)
         return cls(
             settings=settings,
@@ -317,9 +321,3 @@ def _surroundings(
         time_limit_seconds=settings.time_limit_seconds,
     )
     return Surroundings(ledger, store, links, fetch, limits, scratch, isolation.other_user)
-
-
-def _slots(count: int, isolation: Isolation, fence: Fence, ledger_id: str) -> list[Slot]:
-    """The usual slots, and one beyond them for quick questions."""
-    arguments = [msgspec.json.encode(fence).decode()]
-    return [Slot(isolation, arguments, ledger_id, light=light) for light in [False] * count + [True]]

@@ -83,7 +83,7 @@ class Bench:
             self.data / "scratch" / name,
             self.isolation.other_user,
         )
-        fence = [msgspec.json.encode(Fence()).decode()]
+        fence = [msgspec.json.encode(Fence.probe()).decode(), str(around.scratch)]
         slots = [
             Slot(self.isolation, fence, self.ledger.identity.ledger_id, light=False) for _ in range(self.slots)
         ]

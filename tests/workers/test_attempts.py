@@ -13,6 +13,7 @@ from tests.workers.conftest import Bench
 
 from jobreel.core.envelope import rendered
 from jobreel.core.job import MAX_FAILURES, Job, Status
+from jobreel.tools.fence import Fence
 from jobreel.workers.processes import Isolation
 
 pytestmark = pytest.mark.anyio
@@ -221,6 +222,16 @@ async def test_a_child_gets_no_secrets(bench: Bench, monkeypatch: pytest.MonkeyP
     seen = msgspec.json.decode(job.response or "")
     assert seen["scratch"]
     assert set(seen["environment"]) <= {"HOME", "JOBREEL_MARK", "LANG", "LC_CTYPE", "PATH", "PYTHONPATH", "TMPDIR"}
+
+
+@pytest.mark.skipif(not Fence.probe().landlock_abi, reason="this kernel has no Landlock")
+async def test_a_child_cannot_read_the_ledger_or_its_parents_environment(bench: Bench) -> None:
+    await bench.start()
+
+    job = await bench.ended("looks_around", request={"id": str(bench.data)})
+
+    seen = msgspec.json.decode(job.response or "")
+    assert (seen["ledger"], seen["parent"], seen["scratch"]) == (False, False, True)
 
 
 async def test_progress_is_told_while_the_job_runs(bench: Bench) -> None:

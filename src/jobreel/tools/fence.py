@@ -90,6 +90,22 @@ def in_use() -> Fence:
     return _InUse.fence
 
 
+def confine(readable: Sequence[Path], workable: Sequence[Path]) -> None:
+    """From now on, this process and all it starts see these paths and no others. The network stays.
+
+    For a child of the worker, which shares a user with the ledger's file. Does nothing where there is no
+    Landlock. Raises OSError.
+    """
+    kernel, abi = _kernel(), in_use().landlock_abi
+    if not abi:
+        return
+    ruleset = kernel.ruleset(abi, readable, workable, alone=False)
+    try:
+        kernel.restrict(ruleset)
+    finally:
+        os.close(ruleset)
+
+
 def start(
     arguments: Sequence[str],
     *,
@@ -130,7 +146,8 @@ def _entrance(fence: Fence, program: Path, inside: Path) -> Iterator[Callable[[]
     no lock, nothing that another thread of ours may have held at the moment of the fork.
     """
     kernel, parent, limits = _kernel(), os.getpid(), _limits(fence)
-    ruleset = kernel.ruleset(fence.landlock_abi, program, inside) if fence.landlock_abi else None
+    readable = (program, *map(Path, READABLE))
+    ruleset = kernel.ruleset(fence.landlock_abi, readable, [inside]) if fence.landlock_abi else None
 
     def enter() -> None:
         try:
@@ -269,18 +286,19 @@ class _Kernel:
         answer = int(self._syscall(LANDLOCK_CREATE_RULESET, None, 0, LANDLOCK_CREATE_RULESET_VERSION))
         return max(answer, 0)
 
-    def ruleset(self, abi: int, program: Path, inside: Path) -> int:
-        """A descriptor of the rules: `program` and what it needs can be read, `inside` can be worked in."""
+    def ruleset(self, abi: int, readable: Sequence[Path], workable: Sequence[Path], *, alone: bool = True) -> int:
+        """A descriptor of the rules. `alone`: no TCP, and no signals or abstract sockets beyond the fence."""
         handled = ALL_RIGHTS[min(abi, max(ALL_RIGHTS))]
-        network = BIND_AND_CONNECT_TCP if abi >= 4 else 0
-        scope = ABSTRACT_SOCKETS_AND_SIGNALS if abi >= 6 else 0
+        network = BIND_AND_CONNECT_TCP if alone and abi >= 4 else 0
+        scope = ABSTRACT_SOCKETS_AND_SIGNALS if alone and abi >= 6 else 0
         # An older kernel takes the longer structure as long as what it does not know is zero.
         attributes = struct.pack("=QQQ", handled, network, scope)
         ruleset = self._checked(self._syscall(LANDLOCK_CREATE_RULESET, attributes, len(attributes), 0))
         try:
-            for path in (program, *map(Path, READABLE)):
+            for path in readable:
                 self._allow(ruleset, path, TO_READ & handled)
-            self._allow(ruleset, inside, TO_WORK & handled)
+            for path in workable:
+                self._allow(ruleset, path, TO_WORK & handled)
         except BaseException:
             os.close(ruleset)
             raise

@@ -261,16 +261,20 @@ class Attempt:
 
     def _make_folder(self) -> None:
         """Raises `Stopped` where the data directory is away: the job goes back until it returns."""
-        worker_folder = self._around.scratch
         try:
-            if worker_folder.parent.is_dir():
-                worker_folder.mkdir(mode=0o711, exist_ok=True)
             self._folder.mkdir(mode=0o700)
+        except FileNotFoundError:
+            self._renew_scratch()
+            raise Stopped from None
         except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise _disk_trouble(error) from error
-            raise Stopped from error
+            raise _disk_trouble(error) from error
         self._hand_to_child(self._folder)
+
+    def _renew_scratch(self) -> None:
+        """The worker's folder was removed: a new one needs a new child, which is confined to the old."""
+        self.broken = True
+        with suppress(OSError):
+            self._around.scratch.mkdir(mode=0o711)
 
     def _hand_to_child(self, path: Path) -> None:
         if self._around.children_are_nobody:

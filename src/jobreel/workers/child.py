@@ -20,6 +20,7 @@ import msgspec
 
 from jobreel.core.errors import ErrorReport, Internal, JobFailed, JobreelError, OutOfMemory, ScratchFull, TooLarge
 from jobreel.core.workspace import Published, Workspace
+from jobreel.tools import fence
 from jobreel.workers import messages
 from jobreel.workers.messages import FetchRules, Place, Run, Said
 
@@ -235,12 +236,18 @@ def _take_pipes() -> Pipe:
     return Pipe(os.fdopen(source, "rb"), os.fdopen(sink, "wb"))
 
 
-def main(arguments: list[str]) -> None:
-    """`arguments`: how this host lets outside programs be fenced, as JSON (see `tools/fence.py`)."""
-    from jobreel.tools import fence
+def _confine(scratch: Path) -> None:
+    """See Python, the system's libraries and this worker's scratch folder; never the ledger or a key."""
+    python = {Path(prefix) for prefix in (sys.prefix, sys.base_prefix, *sys.path) if prefix}
+    system = map(Path, ("/usr", "/bin", "/lib", "/lib64", "/etc", "/proc", "/sys", "/run/systemd/resolve", "/dev"))
+    fence.confine([*python, *system], [scratch, Path(os.devnull)])
 
+
+def main(arguments: list[str]) -> None:
+    """`arguments`: this host's fence as JSON (see `tools/fence.py`), and the worker's scratch folder."""
     pipe = _take_pipes()
     fence.use(msgspec.json.decode(arguments[0], type=fence.Fence))
+    _confine(Path(arguments[1]))
     pipe.say(messages.Ready())
     while True:
         try:

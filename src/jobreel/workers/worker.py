@@ -58,6 +58,7 @@ class Worker:
         self._ledger.worker_started(self.name, {})
         # What a dead worker left is rescued at once.
         await asyncio.to_thread(self._ledger.heartbeat, self.name, [], 0.0)
+        self._around.scratch.mkdir(mode=0o711)
         await asyncio.gather(*(slot.start() for slot in self._slots))
         self._heart.start()
         self._claiming = asyncio.create_task(self._claim_loop())
