@@ -37,6 +37,7 @@ RECIPES: dict[str, tuple[str, ...]] = {
         *("-color_trc", "smpte2084", "-color_primaries", "bt2020", "-colorspace", "bt2020nc"),
     ),
     "wide_pixels.mp4": (*PICTURE, *H264, "-vf", "setsar=2"),
+    "long.mp4": ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=20", *SOUND, *H264),
     "wide.mp4": ("-f", "lavfi", "-i", "testsrc2=size=960x540:rate=25:duration=1", *H264),
     "one_frame.mp4": (*PICTURE, *H264, "-frames:v", "1"),
     "early_picture.mp4": (*PICTURE, "-f", "lavfi", "-i", "sine=duration=8", *H264, "-c:a", "aac"),

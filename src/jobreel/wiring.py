@@ -189,9 +189,9 @@ class Node:
         """Start everything, serve until told to stop, stop everything in the order that loses nothing."""
         self.ledger.watch()
         telling = asyncio.create_task(self.waiters.run())
-        await self.janitor.start()
         if self.worker is not None:
             await self.worker.start()
+        self.janitor.start()
         if self.sender is not None:
             self.sender.start()
         server = self._server()
@@ -227,7 +227,8 @@ class Node:
             wait_seconds=self.settings.wait_seconds,
             cors_origins=self.settings.cors_origins,
         )
-        keyring = Keyring(self.settings.api_key or "", dict(self.settings.api_keys))
+        assert self.settings.api_key, "the command line makes one where none is set"
+        keyring = Keyring(self.settings.api_key, dict(self.settings.api_keys))
         app = create_app(self.toolkit, self.catalogue, keyring, options, self.health, self.store.path)
         config = uvicorn.Config(
             app,

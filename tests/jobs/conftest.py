@@ -2,16 +2,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.clips import Clips
 from tests.jobs.workspace import FolderWorkspace
 
 from jobreel.tools import fence, ffmpeg
 from jobreel.tools.fence import Fence
-
-
-@pytest.fixture(scope="session")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
-    return Clips(tmp_path_factory.mktemp("clips"))
 
 
 @pytest.fixture

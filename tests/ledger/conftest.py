@@ -10,11 +10,6 @@ Open = Callable[..., SqlLedger]
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "ledger"
 

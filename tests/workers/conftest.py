@@ -119,11 +119,6 @@ class Bench:
         return [*kept, *(self.data / "scratch").glob("*/*")]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(scope="session")
 def isolation(tmp_path_factory: pytest.TempPathFactory) -> Isolation:
     """What this host allows."""

@@ -23,9 +23,10 @@ class Janitor:
         self._ledger, self._store, self._scratch, self._lives = ledger, store, scratch, lives
         self._loop: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """One round now, so that a restart after a crash begins clean; then by the clock."""
-        await self.round()
+    def start(self) -> None:
+        """Begin a round at once, so that a restart after a crash ends clean. Call it after the rescue: until
+        then, files of a dead worker's attempts may still be waited for.
+        """
         self._loop = asyncio.create_task(self._rounds())
 
     def stop(self) -> None:
@@ -41,8 +42,8 @@ class Janitor:
 
     async def _rounds(self) -> None:
         while True:
-            await asyncio.sleep(EVERY_SECONDS)
             await self.round()
+            await asyncio.sleep(EVERY_SECONDS)
 
     def _sweep_scratch(self) -> int:
         dead = [folder for folder in self._scratch.iterdir() if not self._lives(folder.name)]
