@@ -16,7 +16,6 @@ from jobreel.settings import Settings
 from jobreel.store import operations
 from jobreel.store.artifacts import FolderStore
 from jobreel.store.ledger import SqlLedger
-from jobreel.store.sqlite import SqliteEngine
 from jobreel.tools.net import Door
 from jobreel.workers.attempt import Attempt
 from jobreel.workers.slot import Slot
@@ -70,8 +69,6 @@ def held(function: Callable[..., Any], said: Path, *, before: bool) -> Callable[
 
     return call_async if asyncio.iscoroutinefunction(function) else call
 
-
-assert SqliteEngine  # the store is really SQLite here; PostgreSQL has its own steps
 
 if __name__ == "__main__":
     main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))

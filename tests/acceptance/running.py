@@ -159,7 +159,7 @@ class Running:
         until(done, "all jobs to be done", seconds)
 
     def children(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
+        return list(psutil.Process(self.process.pid).children(recursive=True))
 
 
 def until(true: Callable[[], bool], what: str, seconds: float = 30) -> None:
