@@ -20,6 +20,7 @@ import uvloop
 from jobreel import __version__, logs
 from jobreel.api.app import ApiOptions, create_app
 from jobreel.api.health import HealthReport
+from jobreel.api.protocol import JsonProtocol
 from jobreel.core.artifact import Links
 from jobreel.core.envelope import Deployment
 from jobreel.core.errors import DiskFull, JobreelError
@@ -232,7 +233,7 @@ class Node:
         app = create_app(self.toolkit, self.catalogue, keyring, options, self.health, self.store.path)
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=JsonProtocol,
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -156,6 +156,17 @@ def test_fifty_idle_connections_do_not_disturb(tmp_path: Path) -> None:
             connection.close()
 
 
+def test_what_is_not_even_http_is_answered_in_json(tmp_path: Path) -> None:
+    with Running(tmp_path / "data") as service, socket.create_connection(("127.0.0.1", service.port)) as raw:
+        raw.sendall(b"BREW /coffee SPDY/9\r\n\r\n")
+
+        answer = b"".join(iter(lambda: raw.recv(4096), b""))
+
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400")
+        assert json.loads(body)["error"]["type"] == "bad_request"
+
+
 @pytest.fixture
 def stalling() -> Iterator[str]:
     """A source that promises a megabyte, sends a little, and then nothing."""

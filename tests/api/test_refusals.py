@@ -6,16 +6,16 @@ import msgspec
 import pytest
 
 from jobreel.core.errors import InvalidRequest
-from jobreel.core.request import Headers, JobRequest, Seconds, Url
+from jobreel.core.request import Headers, JobRequest, Url
 
 
 class Cut(msgspec.Struct, forbid_unknown_fields=True):
-    start: Seconds
+    start: Annotated[float, msgspec.Meta(ge=0)]
 
 
 class EditRequest(JobRequest):
     video_url: Url
-    second: Seconds = 0.0
+    second: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     cuts: list[Cut] = msgspec.field(default_factory=list)
     mode: Literal["fast", "small"] | None = None
     headers: Headers | None = None

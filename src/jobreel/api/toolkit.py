@@ -81,11 +81,11 @@ class ToolkitCalls:
         if asked is None:
             raise InvalidRequest("Invalid payload: `job_id` is required.")
         try:
-            job = await self._toolkit.job(caller, asked)
+            job, waiting = await self._toolkit.job(caller, asked), await self._toolkit.queue_length()
         except JobreelError as error:
             report = _status_failure(error, "Failed to retrieve job status")
             return self._refusal(JOB_STATUS, report, parse_id(asked), started)
-        return JsonAnswer(self._record(job, time.perf_counter() - started))
+        return JsonAnswer(self._record(job, waiting, time.perf_counter() - started))
 
     async def authenticate(self, request: Request) -> Response:
         started = time.perf_counter()
@@ -112,10 +112,12 @@ class ToolkitCalls:
             arguments |= await optional_object(request, self._max_body)
         return arguments
 
-    def _record(self, job: Job, run_time: float) -> dict[str, Any]:
+    def _record(self, job: Job, waiting: int, run_time: float) -> dict[str, Any]:
         here = self._toolkit.here
         record = envelope.record(job, here, self._toolkit.links)
-        answer = envelope.plain_result(JOB_STATUS, record, here, job_id=job.job_id, run_time=run_time)
+        answer = envelope.plain_result(
+            JOB_STATUS, record, here, job_id=job.job_id, run_time=run_time, queue_length=waiting
+        )
         progress = {"fraction": job.progress.fraction, "stage": job.progress.stage}
         return {**answer, "job_status": job.status.value, "status": job.public_status, "progress": progress}
 

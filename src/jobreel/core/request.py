@@ -28,7 +28,6 @@ class Url(str):
     __slots__ = ()
 
 
-Seconds = Annotated[float, msgspec.Meta(ge=0, description="Seconds.")]
 Headers = Annotated[
     dict[str, str],
     msgspec.Meta(description="Request headers to send with the download, for protected sources.", max_length=32),
@@ -193,13 +192,16 @@ def _decode(wanted: type, value: object) -> object:
     raise NotImplementedError(wanted)
 
 
+_SPACE_OR_CONTROL = re.compile(r"[\x00-\x20\x7f]")
+
+
 def checked_url(value: object) -> Url:
     """`value` as an address. Raises ValueError with a sentence."""
     if not isinstance(value, str):
         raise ValueError(f"must be an http or https address, not {json_word(value)}")  # noqa: TRY004 - msgspec's hook
     if len(value) > MAX_URL_LENGTH:
         raise ValueError(f"must be an address of at most {MAX_URL_LENGTH} characters")
-    if any(character <= " " or character == "\x7f" for character in value):
+    if _SPACE_OR_CONTROL.search(value):
         raise ValueError("must be an http or https address without spaces (write a space as %20)")
     try:
         parts = urlsplit(value)

@@ -80,6 +80,10 @@ class Toolkit:
             raise NotFound("Job not found", hint="The id is the `job_id` of the answer to your submission.")
         return job
 
+    async def queue_length(self) -> int:
+        """Jobs that wait, over all processes."""
+        return await self._ledger.queue_length()
+
     async def keep(
         self,
         caller: Caller,
