@@ -19,11 +19,6 @@ from jobreel.tools.fence import Fence
 from jobreel.tools.ffmpeg_errors import NothingWritten, failure
 
 
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
-    return Clips(tmp_path_factory.mktemp("clips"))
-
-
 @pytest.fixture
 def work(tmp_path: Path) -> FolderWorkspace:
     return FolderWorkspace(tmp_path)

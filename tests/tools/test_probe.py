@@ -7,11 +7,6 @@ from jobreel.core.errors import SourceNotMedia, UnsupportedMedia
 from jobreel.tools.probe import Media, probe
 
 
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
-    return Clips(tmp_path_factory.mktemp("clips"))
-
-
 def only_video(media: Media) -> tuple[str | None, int | None, int | None]:
     (video,) = media.videos
     return video.codec, video.width, video.height

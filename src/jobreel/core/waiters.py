@@ -35,7 +35,8 @@ class Waiters:
         self._waiting[job_id].add(future)
         self._look.set()  # it may be done already
         try:
-            return await asyncio.wait_for(future, within_seconds)
+            async with asyncio.timeout(within_seconds):
+                return await future
         except TimeoutError:
             return None
         finally:
@@ -45,7 +46,8 @@ class Waiters:
         """Ask the ledger after each of its changes, as long as anybody waits."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), NET_SECONDS if self._waiting else None)
+                async with asyncio.timeout(NET_SECONDS if self._waiting else None):
+                    await self._look.wait()
             self._look.clear()
             if self._waiting:
                 await self._tell_those_done()

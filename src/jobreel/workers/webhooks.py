@@ -94,7 +94,8 @@ class Sender:
                         self._begin(delivery)
                     continue
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS if wait is None else min(wait, POLL_SECONDS))
+                async with asyncio.timeout(POLL_SECONDS if wait is None else min(wait, POLL_SECONDS)):
+                    await self._wake.wait()
 
     def _begin(self, delivery: Delivery) -> None:
         task = asyncio.create_task(self._send(delivery))

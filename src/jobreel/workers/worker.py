@@ -90,7 +90,8 @@ class Worker:
     async def _claim_loop(self) -> None:
         while not self._draining:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):  # wait_for may lose a cancellation (CPython gh-86296)
+                    await self._wake.wait()
             self._wake.clear()
             try:
                 await self._claim()
