@@ -55,6 +55,8 @@ class SqliteEngine:
         self._reopening = threading.Lock()
         _prepare(folder)
         self._writes, self._reads = self._new_engine("IMMEDIATE"), self._new_engine("DEFERRED")
+        self._writing: Connection | None = None
+        self._writing_to: tuple[int, int] | None = None
         self._watch: Any = None
         try:
             migrations.upgrade(self._writes)
@@ -86,24 +88,34 @@ class SqliteEngine:
     # -- writing (the writer's thread only) ---------------------------------------------------------------
 
     def begin(self) -> Connection:
+        """The one connection that writes, inside a new transaction."""
         self._must_be_here()
-        connection = self._writes.connect()
+        if self._writing_to != self._opened:
+            self._drop_writing()
+        if self._writing is None:
+            self._writing, self._writing_to = self._writes.connect(), self._opened
         try:
-            connection.begin()
+            self._writing.begin()
         except BaseException:
-            connection.close()
+            self._drop_writing()
             raise
-        return connection
+        return self._writing
 
     def commit(self, connection: Connection) -> None:
         connection.commit()
-        connection.close()
         self._must_be_here()  # moved away under the commit: nobody may be told that it is kept
 
     def rollback(self, connection: Connection) -> None:
         with suppress(exc.DatabaseError):  # SQLITE_FULL has rolled back already
             connection.rollback()
-        connection.close()
+        self._drop_writing()
+
+    def _drop_writing(self) -> None:
+        """After trouble, the next transaction begins on a connection that nothing has happened to."""
+        connection, self._writing = self._writing, None
+        if connection is not None:
+            with suppress(exc.DatabaseError):
+                connection.close()
 
     def as_ours(self, error: Exception) -> Exception:
         """A database error in our words; `JobreelError`s pass."""
@@ -174,6 +186,7 @@ class SqliteEngine:
             self.let_go(worker)
         if self._watch is not None:
             self._watch.close()
+        self._drop_writing()
         self._reads.dispose()
         self._writes.dispose()
 
@@ -193,7 +206,7 @@ class SqliteEngine:
                 raise LedgerGone("The ledger is not there.", step="store", hint=GONE_HINT)
             self._reads.dispose()
             self._writes.dispose()
-            self._watch = None
+            self._watch = None  # the writer's own connection is dropped by its own thread, at its next turn
             self._opened = found
 
     def _read_ledger_id(self) -> bytes:

@@ -65,7 +65,7 @@ NEXT_CHANGE = (
 
 # -- submitting -------------------------------------------------------------------------------------------
 
-# Admission in turn: whoever holds this row counts alone. (SQLite has it from BEGIN IMMEDIATE.)
+# Admission in turn: whoever holds this row counts alone.
 LOCK_GATE = select(counters.c.value).where(counters.c.name == "gate").with_for_update()
 
 # Jobs that wait, over all processes: a sum over lanes, of which there are callers x job types.
