@@ -2,6 +2,7 @@
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -32,6 +33,7 @@ PLACE = Path("/var/tmp")
 def main() -> int:
     """Exit 0 when everything was measured, whatever the figures say; 1 when something could not be."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that services and folders are cleaned up then too
     scale, console = QUICK if options.quick else FULL, Console()
     console.width = max(console.width, 150)
     found = conditions(PLACE)

@@ -73,9 +73,13 @@ class Section:
 
 
 def show(section: Section, console: Console) -> None:
-    """A section as a table."""
-    title = f"{section.name} ({section.seconds:.0f} s; others kept {section.cores_busy:.1f} cores busy before it)"
-    table = Table("", "measured", "goal", "ratio", "goal", "met", "beside", title=title, title_justify="left")
+    """A section as a table, or why there is none."""
+    taken = f"{section.seconds:.0f} s; others kept {section.cores_busy:.1f} cores busy before it"
+    console.print(f"\n[bold]{section.name}[/] ({taken})", highlight=False)
+    if section.failure:
+        console.print(f"[red]not measured:[/] {section.failure}")
+        return
+    table = Table("", "measured", "goal", "ratio", "goal", "met", "beside")
     for figure in section.figures:
         table.add_row(
             figure.what,
@@ -87,8 +91,6 @@ def show(section: Section, console: Console) -> None:
             f"{figure.beside}: {shown(figure.beside_measured)} {figure.unit}",
         )
     console.print(table)
-    if section.failure:
-        console.print(f"[red]not measured:[/] {section.failure}")
 
 
 def write(path: Path, conditions: dict[str, Any], sections: list[Section]) -> None:

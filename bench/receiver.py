@@ -5,6 +5,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
+from typing import cast
 
 import uvloop
 
@@ -17,8 +18,7 @@ class _Taking(asyncio.Protocol):
     """One webhook on one connection, as the sender sends them: the answer follows the end of its body."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's own kind
         self._came = b""
 
     def data_received(self, data: bytes) -> None:

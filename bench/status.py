@@ -42,7 +42,7 @@ def measure(scale: Scale, folder: Path) -> list[Figure]:
 def _by_size(scale: Scale, few: Service, many: Service, crowded: Service) -> Iterator[Figure]:
     stored = f"{scale.many_stored:,} stored, {scale.in_window} in the window"
     yield from _compared(stored, Question(many, many.request(PATH)), Question(few, few.request(PATH)), scale)
-    waiting = f"{scale.many_stored:,} of another caller waiting, {scale.in_window} of one's own in the window"
+    waiting = f"a caller's own {scale.in_window}, {scale.many_stored:,} of another waiting"
     of_crowded = Question(crowded, crowded.request(PATH, key=GUEST_KEY))
     yield from _compared(waiting, of_crowded, Question(few, few.request(PATH, key=GUEST_KEY)), scale)
 

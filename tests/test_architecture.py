@@ -33,8 +33,8 @@ ONLY_FOR = {  # who may import the modules that stand above the layers
 FACTS = {"__version__"}  # names of `jobreel` itself that anybody may read
 CORE_LEANS_ON = {"msgspec", "uuid_utils"}
 HEAVY = {  # none of these may be loaded before a child has an attempt that needs it
-    "alembic", "av", "httpcore2", "httpx2", "imageio_ffmpeg", "pydantic", "rich", "sqlalchemy", "starlette", "structlog",
-    "typer", "uvicorn",
+    "alembic", "av", "httpcore2", "httpx2", "imageio_ffmpeg", "pydantic", "rich", "sqlalchemy", "starlette",
+    "structlog", "typer", "uvicorn",
 }  # fmt: skip
 
 
