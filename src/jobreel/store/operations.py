@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Update
+
 from jobreel.core.artifact import Artifact
 from jobreel.core.delivery import Delivery, DeliveryStatus, DeliveryTried
 from jobreel.core.errors import Conflict, JobreelError, LeaseLost, QueueFull, WorkerLost
@@ -26,7 +28,7 @@ from jobreel.core.job import (
     Success,
 )
 from jobreel.store import rows, statements
-from jobreel.store.writer import Stamp, Transaction
+from jobreel.store.writer import Transaction
 
 KEEP_KEYS_SECONDS = 24 * 3600.0
 
@@ -154,11 +156,8 @@ def set_progress(tx: Transaction, dialect: str, lease: Lease, progress: Progress
 
 
 def finish(tx: Transaction, lease: Lease, conclusion: Conclusion) -> None:
-    stamp = _stamp_if_held(tx, lease)
-    row = tx.connection.execute(
-        statements.FINISH,
-        _fence(lease) | rows.outcome_values(conclusion) | {"at": stamp.now, "stamp": stamp.change},
-    ).one()
+    change, now = tx.stamp
+    row = _written(tx, lease, statements.FINISH, rows.outcome_values(conclusion) | {"at": now, "stamp": change})
     succeeded = isinstance(conclusion, Success)
     outcome = Outcome.SUCCEEDED if succeeded else Outcome.FAILED
     tx.connection.execute(statements.COUNT_FINISHED[outcome], {"of_caller": row.caller, "of_type": row.type})
@@ -167,7 +166,7 @@ def finish(tx: Transaction, lease: Lease, conclusion: Conclusion) -> None:
     if isinstance(conclusion, Success) and conclusion.artifacts:
         add_artifacts(tx, conclusion.artifacts)
     if row.webhook_url:
-        tx.connection.execute(statements.ADD_DELIVERY, _delivery_row(lease.job_id, row.webhook_url, stamp.now))
+        tx.connection.execute(statements.ADD_DELIVERY, _delivery_row(lease.job_id, row.webhook_url, now))
 
 
 def requeue(
@@ -181,18 +180,26 @@ def requeue(
     lost: int = 0,
 ) -> None:
     """Back into the queue, with what was spent; nothing for a worker that is stopping."""
-    stamp = _stamp_if_held(tx, lease)
+    change, now = tx.stamp
     values = {
         "is_ready": int(after_seconds <= 0),
-        "due_at": stamp.now + after_seconds,
+        "due_at": now + after_seconds,
         "failed": failed,
         "lost": lost,
-        "stamp": stamp.change,
+        "stamp": change,
     }
-    row = tx.connection.execute(statements.REQUEUE, _fence(lease) | values).one()
+    row = _written(tx, lease, statements.REQUEUE, values)
     tx.connection.execute(statements.COUNT_REQUEUED, {"of_caller": row.caller, "of_type": row.type})
     tx.connection.execute(statements.FORGET_PROGRESS_FRACTION, {"job": lease.job_id})
     _add_events(tx, event, [(lease.job_id, lease.attempt)], note)
+
+
+def _written(tx: Transaction, lease: Lease, statement: Update, values: dict[str, Any]) -> rows.AnyRow:
+    """The job's row after a fenced update. Raises `LeaseLost`: then nothing was written but a stamp."""
+    row = tx.connection.execute(statement, _fence(lease) | values).first()
+    if row is None:
+        raise _lost(lease)
+    return row
 
 
 def rescue(tx: Transaction, lost: Sequence[Lease]) -> int:
@@ -223,13 +230,6 @@ def promote(tx: Transaction) -> int:
 
 def _fence(lease: Lease) -> dict[str, Any]:
     return {"job": lease.job_id, "of_attempt": lease.attempt, "by_worker": lease.worker}
-
-
-def _stamp_if_held(tx: Transaction, lease: Lease) -> Stamp:
-    """The transaction's stamp; a lost lease is refused before anything is written."""
-    if tx.connection.execute(statements.IS_HELD, _fence(lease)).first() is None:
-        raise _lost(lease)
-    return tx.stamp
 
 
 def _lost(lease: Lease) -> LeaseLost:

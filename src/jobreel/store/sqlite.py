@@ -34,6 +34,7 @@ SQLITE_VERSION: str = sqlite.sqlite_version
 FILE_NAME = "jobreel.sqlite3"
 MARKER_NAME = "ledger.id"  # says that a ledger was made here, even when its file is missing
 RESERVE_NAME = "reserve"
+OPENING_NAME = "opening.lock"
 RESERVE_BYTES = 8 * 1024 * 1024
 BUSY_SECONDS = 10.0
 GONE_HINT = "The data directory was removed or its volume is not mounted. Put it back; no restart is needed."
@@ -53,13 +54,15 @@ class SqliteEngine:
         self._path = folder / FILE_NAME
         self._locks: dict[str, int] = {}
         self._reopening = threading.Lock()
-        _prepare(folder)
+        folder.mkdir(parents=True, exist_ok=True)
         self._writes, self._reads = self._new_engine("IMMEDIATE"), self._new_engine("DEFERRED")
         self._writing: Connection | None = None
         self._writing_to: tuple[int, int] | None = None
         self._watch: Any = None
         try:
-            migrations.upgrade(self._writes)
+            with _alone(folder):
+                _prepare(folder)
+                migrations.upgrade(self._writes)
             self._opened, self._ledger_id = _file_id(self._path), self._read_ledger_id()
         except exc.DatabaseError as error:
             raise self.as_ours(error) from error
@@ -230,9 +233,19 @@ class SqliteEngine:
         return engine
 
 
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Processes that start at once make the ledger one after the other: WAL mode is set without waiting."""
+    descriptor = os.open(folder / OPENING_NAME, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _prepare(folder: Path) -> None:
-    """Make the folder and an empty file, once; where a marker says that a ledger was here, never."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Make an empty file, once; where a marker says that a ledger was here, never."""
     path = folder / FILE_NAME
     if path.exists():
         return

@@ -71,20 +71,24 @@ class Slot:
         finally:
             self._hear_text = None
 
-    async def settle(self, *, broken: bool) -> None:
-        """After an attempt: end what it left behind; end the child too where it is broken, old or big."""
-        if self._process is None:
-            return
-        worn = self._attempts >= MAX_ATTEMPTS
-        if broken or worn or self._process.returncode is not None or self._is_big():
-            await self.end()
-        elif not self._isolation.pid_namespace:
-            processes.end_descendants(self._process.pid)
+    def settle(self) -> bool:
+        """After an attempt: end what it left behind. Says whether the child is fit for another one."""
+        process = self._process
+        if process is None or process.returncode is not None:
+            return False
+        if not self._isolation.pid_namespace:  # else the child, which heads one, has seen to it
+            processes.end_descendants(process.pid)
+        return self._attempts < MAX_ATTEMPTS and not self._is_big()
 
     def kill(self) -> None:
         """End the child and everything it started, now; `run` then raises `ChildDied`."""
         if self._process is not None and self._process.returncode is None:
             processes.end_tree(self._process.pid)
+
+    async def renew(self) -> None:
+        """A fresh child in place of this one. Raises `ChildDied`, OSError."""
+        await self.end()
+        await self.start()
 
     async def end(self) -> None:
         """Kill the child and wait until it is gone."""

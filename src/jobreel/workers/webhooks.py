@@ -32,6 +32,7 @@ from jobreel.tools.net import Answer, Door
 MAX_SENDING = 32  # at once, over all receivers
 MAX_PER_HOST = 8  # so that one slow receiver does not hold up the others
 POLL_SECONDS = 1.0
+LOOK_EVERY_SECONDS = 0.025  # at most: when jobs end by the hundreds, one look serves many
 log = structlog.get_logger("jobreel.webhooks")
 
 
@@ -93,6 +94,7 @@ class Sender:
                     for delivery in await self._ledger.due_deliveries(self._name, room):
                         self._begin(delivery)
                     continue
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS if wait is None else min(wait, POLL_SECONDS)):
                     await self._wake.wait()

@@ -132,23 +132,31 @@ class Worker:
         except Stopped:
             conclusion = None
             await asyncio.sleep(0 if self._draining else AWAY_SECONDS)
-        # The telling goes first, so that the next claim shares its commit.
+        # In one turn of the loop, so that telling the end and claiming the next share a commit.
         telling = asyncio.create_task(self._settle(attempt, conclusion))
-        await asyncio.gather(self._renew(slot, attempt), telling)
+        if not attempt.broken and slot.settle():
+            self._release(slot)
+        else:
+            await self._renew(slot)
+        await telling
         self._held.pop((lease.job_id, lease.attempt), None)
         await attempt.clean_up()
 
-    async def _renew(self, slot: Slot, attempt: Attempt) -> None:
-        """Make the slot free again, with a fresh child where this one is spent."""
-        await slot.settle(broken=attempt.broken)
-        while slot.pid is None and not self._draining:
+    def _release(self, slot: Slot) -> None:
+        self._free.append(slot)
+        self._wake.set()
+
+    async def _renew(self, slot: Slot) -> None:
+        """Give the slot a fresh child, for as long as it takes."""
+        while not self._draining:
             try:
-                await slot.start()
+                await slot.renew()
             except (ChildDied, OSError) as error:
                 log.warning("cannot start a child", why=str(error))
                 await asyncio.sleep(TICK_SECONDS)
-        self._free.append(slot)
-        self._wake.set()
+            else:
+                break
+        self._release(slot)
 
     async def _settle(self, attempt: Attempt, conclusion: Conclusion | None) -> None:
         """Tell the ledger, for as long as it takes: it may be away. None: given back, nothing spent."""
