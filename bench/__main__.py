@@ -51,11 +51,12 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument(
-        "names", nargs="*", choices=[*BENCHMARKS, []], help="which benchmarks; all when none is named"
-    )
+    parser.add_argument("names", nargs="*", help=f"which of {', '.join(BENCHMARKS)}; all when none is named")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run at all?")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if unknown := set(options.names) - set(BENCHMARKS):
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
+    return options
 
 
 def _section(name: str, scale: Scale) -> Section:
@@ -70,7 +71,8 @@ def _section(name: str, scale: Scale) -> Section:
         failure = str(reason)
     finally:
         shutil.rmtree(folder)
-    return Section(name, busy, time.monotonic() - started, figures, failure)
+    seconds = time.monotonic() - started
+    return Section(name, (busy, cores_busy()), seconds, figures, failure)
 
 
 if __name__ == "__main__":

@@ -60,10 +60,10 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What one benchmark found; `cores_busy` is what others used of the machine just before it began."""
+    """What one benchmark found; `others_busy` is how many cores others used just before it and just after."""
 
     name: str
-    cores_busy: float
+    others_busy: tuple[float, float]
     seconds: float
     figures: list[Figure]
     failure: str | None = None
@@ -74,7 +74,8 @@ class Section:
 
 def show(section: Section, console: Console) -> None:
     """A section as a table, or why there is none."""
-    taken = f"{section.seconds:.0f} s; others kept {section.cores_busy:.1f} cores busy before it"
+    before, after = section.others_busy
+    taken = f"{section.seconds:.0f} s; others kept {before:.1f} cores busy before it, {after:.1f} after it"
     console.print(f"\n[bold]{section.name}[/] ({taken})", highlight=False)
     if section.failure:
         console.print(f"[red]not measured:[/] {section.failure}")

@@ -16,7 +16,7 @@ from bench.scale import Scale
 from bench.service import ASYNC, SLOTS, service
 
 SETTLE_SECONDS = 2.0  # after the last job: children are replaced, caches are written
-WITHIN_SECONDS = 120.0
+WITHIN_SECONDS = 150.0
 PYTHONS = 1 + SLOTS + 1  # the service, its slots and the light one
 
 

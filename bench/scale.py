@@ -26,6 +26,6 @@ QUICK = Scale(
     rounds=1,
     pickups=20,
     no_ops=100,
-    batch=6,
+    batch=8,
     many_jobs=200,
 )

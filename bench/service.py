@@ -117,14 +117,12 @@ def _wait_until_up(process: subprocess.Popen[bytes], port: int, log: Path) -> No
 
 
 def _is_up(port: int) -> bool:
-    try:
-        socket.create_connection((HOST, port), timeout=1).close()
-    except OSError:
-        return False
     connection = http.client.HTTPConnection(HOST, port, timeout=STARTS_WITHIN_SECONDS)
     try:
         connection.request("GET", "/health")
         return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
     finally:
         connection.close()
 

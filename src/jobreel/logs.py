@@ -27,12 +27,19 @@ def configure(form: str) -> None:
         )
     else:
         structlog.configure(
-            processors=[*shared, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())],
+            processors=[*shared, _for_people()],
             wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
             logger_factory=structlog.WriteLoggerFactory(sys.stderr),
             cache_logger_on_first_use=True,
         )
     logging.basicConfig(handlers=[_Forward(logging.WARNING)], force=True)
+
+
+def _for_people() -> structlog.dev.ConsoleRenderer:
+    """Plain tracebacks: rich ones print local variables, and with them requests and their secrets."""
+    return structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
 
 
 def _encode(fields: object, **_: object) -> bytes:

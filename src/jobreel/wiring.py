@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import imageio_ffmpeg
 import msgspec
@@ -36,7 +38,7 @@ from jobreel.store.ledger import SqlLedger
 from jobreel.store.sqlite import SqliteEngine
 from jobreel.tools.fence import Fence
 from jobreel.tools.net import Door
-from jobreel.workers import processes
+from jobreel.workers import loops, processes
 from jobreel.workers.attempt import Limits, Surroundings
 from jobreel.workers.janitor import Janitor
 from jobreel.workers.messages import FetchRules
@@ -50,12 +52,14 @@ ROOM_SEEN_FOR_SECONDS = 1.0
 HTTP_GRACE_SECONDS = 5
 SENDER_GRACE_SECONDS = 3.0
 BACKLOG = 2048
+MAX_DESCRIPTORS = 65_536
 
 
 def serve(settings: Settings, host: str, port: int, *, work: bool = True) -> int:
     """Run the service until it is told to stop; returns the exit status."""
     logs.configure(settings.log_format)
     processes.hide_memory()
+    _allow_many_connections()
     try:
         listener = socket.create_server((host, port), backlog=BACKLOG, reuse_port=False)
     except OSError as error:
@@ -98,7 +102,11 @@ class Folders:
             (self.scratch, 0o711),
         ):
             folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(mode if os.geteuid() == 0 else 0o700)
+            folder.chmod(passage if folder in {self.data, self.scratch} else 0o700)
+        for folder in (self.data, self.data.parent):  # so that the new entries outlive a power cut
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            os.fsync(descriptor)
+            os.close(descriptor)
 
 
 class Room:
@@ -164,9 +172,9 @@ class Node:
         worker = None
         if isolation is not None and fence is not None:
             around = _surroundings(settings, ledger, store, links, folders.scratch / name, isolation)
-            arguments = [msgspec.json.encode(fence).decode(), str(around.scratch)]
+            mark = processes.mark_of(ledger.identity.ledger_id, name)
             slots = [  # the usual ones, and one beyond them for quick questions
-                Slot(isolation, arguments, ledger.identity.ledger_id, light=light)
+                Slot(isolation, fence, around.scratch, mark, light=light)
                 for light in [False] * settings.slots + [True]
             ]
             worker = Worker(name, catalogue, around, slots, settings.lease_seconds)
@@ -189,7 +197,7 @@ class Node:
     async def run(self, listener: socket.socket) -> None:
         """Start everything, serve until told to stop, stop everything in the order that loses nothing."""
         self.ledger.watch()
-        telling = asyncio.create_task(self.waiters.run())
+        telling = loops.begin("waiters", self.waiters.turn)
         if self.worker is not None:
             await self.worker.start()
         self.janitor.start()
@@ -244,6 +252,7 @@ class Node:
             timeout_keep_alive=60,
             timeout_graceful_shutdown=HTTP_GRACE_SECONDS,
             backlog=BACKLOG,
+            root_path=urlsplit(self.public_url).path.rstrip("/"),  # behind a proxy that serves us on a sub-path
         )
         return Server(config, self.public_url)
 
@@ -292,6 +301,13 @@ class Server(uvicorn.Server):
         self.force_exit = self.should_exit
         self.should_exit = True
         self.told_to_stop.set()
+
+
+def _allow_many_connections() -> None:
+    """As many descriptors as this process may have: the usual 1,024 are soon taken by idle clients."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_DESCRIPTORS if most == resource.RLIM_INFINITY else min(most, MAX_DESCRIPTORS)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _fence(settings: Settings) -> Fence:

@@ -175,7 +175,7 @@ def processes_of(ledger_id: str) -> list[str]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get("JOBREEL_MARK") == ledger_id:
+            if process.environ().get("JOBREEL_MARK", "").startswith(ledger_id):
                 found.append(" ".join(process.cmdline()))
         except psutil.Error:
             continue

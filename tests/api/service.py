@@ -28,6 +28,7 @@ from jobreel.jobs.toolkit import echo  # noqa: F401 - importing it registers it
 from jobreel.store.artifacts import FolderStore
 from jobreel.store.ledger import SqlLedger
 from jobreel.store.sqlite import SqliteEngine
+from jobreel.workers import loops
 
 OWNER_KEY = "owner-key"
 BOB_KEY = "böb's key"  # not ASCII: any bytes may be a key
@@ -117,7 +118,7 @@ class Service:
         self.ledger = SqlLedger(SqliteEngine(self.folder), max_queue_length=self._max_queue_length)
         self.ledger.worker_started(WORKER, {})
         self.waiters = Waiters(self.ledger, self._max_waiters)
-        telling = asyncio.create_task(self.waiters.run())
+        telling = loops.begin("waiters", self.waiters.turn)
         self.app = self._make_app()
         config = uvicorn.Config(
             self.app, lifespan="off", log_config=None, access_log=False, root_path=self._root_path

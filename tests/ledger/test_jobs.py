@@ -55,8 +55,19 @@ async def test_a_worker_that_lost_its_lease_cannot_finish_progress_or_return_the
             await late
     await ledger.finish(now, succeeded())
     with pytest.raises(LeaseLost):
-        await ledger.finish(now, succeeded("again"))
+        await ledger.finish(now, succeeded("something else"))
     assert (await ledger.books()).succeeded == 1
+
+
+async def test_an_end_may_be_told_twice_since_its_answer_may_be_lost(ledger: SqlLedger, worker: str) -> None:
+    await ledger.submit(draft(webhook_url="http://example.com/"))
+    lease = await one(ledger.claim(worker, 1))
+
+    for _ in range(2):
+        await ledger.finish(lease, succeeded())
+
+    assert (await ledger.books()).succeeded == 1
+    assert len(await ledger.due_deliveries("sender", 10)) == 1
 
 
 async def test_a_job_that_nobody_works_on_is_rescued_though_its_worker_lives(

@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,7 +18,7 @@ from jobreel.store.artifacts import FolderStore
 from jobreel.store.ledger import SqlLedger
 from jobreel.store.sqlite import SqliteEngine
 from jobreel.tools.fence import Fence
-from jobreel.workers import processes
+from jobreel.workers import loops, processes
 from jobreel.workers.attempt import Limits, Surroundings
 from jobreel.workers.messages import FetchRules
 from jobreel.workers.processes import Isolation
@@ -62,6 +61,7 @@ class Bench:
     time_limit_seconds: float = 60.0
     limits: Limits = field(default_factory=lambda: Limits(256 * MIB, 1 * MIB, 8 * MIB, 0.0))
     allow_networks: tuple[str, ...] = ("127.0.0.1/32",)
+    fence: Fence = field(default_factory=Fence.probe)
     workers: list[Worker] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -83,10 +83,8 @@ class Bench:
             self.data / "scratch" / name,
             self.isolation.other_user,
         )
-        fence = [msgspec.json.encode(Fence.probe()).decode(), str(around.scratch)]
-        slots = [
-            Slot(self.isolation, fence, self.ledger.identity.ledger_id, light=False) for _ in range(self.slots)
-        ]
+        mark = processes.mark_of(self.ledger.identity.ledger_id, name)
+        slots = [Slot(self.isolation, self.fence, around.scratch, mark, light=False) for _ in range(self.slots)]
         catalogue = {
             job_type.name: job_type for job_type in (fault_type(name, self.time_limit_seconds) for name in FAULTS)
         }
@@ -136,7 +134,7 @@ def bare() -> Isolation:
 async def bench(tmp_path: Path, isolation: Isolation) -> AsyncIterator[Bench]:
     bench = Bench(tmp_path, isolation)
     bench.ledger.watch()
-    telling = asyncio.create_task(bench.waiters.run())
+    telling = loops.begin("waiters", bench.waiters.turn)
     yield bench
     for worker in bench.workers:
         await worker.stop(0)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -42,18 +43,19 @@ class Submission:
 
     async def handle(self, request: Request, caller: Caller) -> Response:
         asked = self._job_type.request.parse(await json_body(request, self._max_body))
-        wait = self._wait(request, asked)
-        try:
-            submitted = await self._toolkit.submit(caller, self._job_type, asked, awaited=wait > 0)
-        except QueueFull as refusal:
-            body = envelope.queue_full(refusal, asked.id, self._toolkit.here)
-            return JsonAnswer(body, 429, retry_after(refusal))
-        job = await self._outcome(request, submitted, wait) if wait > 0 else None
+        wait = self._wanted_wait(request, asked)
+        with self._toolkit.place_to_wait() if wait > 0 else nullcontext(False) as waits:
+            try:
+                submitted = await self._toolkit.submit(caller, self._job_type, asked, awaited=waits)
+            except QueueFull as refusal:
+                body = envelope.queue_full(refusal, asked.id, self._toolkit.here)
+                return JsonAnswer(body, 429, retry_after(refusal))
+            job = await self._outcome(request, submitted, wait) if waits else None
         return self._accepted(request, submitted, asked) if job is None else self._result(job)
 
-    def _wait(self, request: Request, asked: JobRequest) -> float:
-        """Seconds to hold the connection: 0 with a webhook, on request, and when too many wait already."""
-        if asked.webhook_url or not self._toolkit.may_wait:
+    def _wanted_wait(self, request: Request, asked: JobRequest) -> float:
+        """Seconds to hold the connection: 0 with a webhook, or as the client prefers."""
+        if asked.webhook_url:
             return 0.0
         return preferred_wait(request.headers.getlist("prefer"), self._wait_seconds)
 

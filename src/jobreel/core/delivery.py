@@ -20,6 +20,7 @@ class Delivery:
     delivery_id: str
     job_id: str
     url: str
+    host: str  # of the receiver, with its port
     tries: int  # made before this one
     first_try_at: float | None
 

@@ -5,7 +5,7 @@ The result envelope is a function of the finished job alone (and of the link ren
 answer, a status call and every try of a webhook say the same.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,10 +141,18 @@ def error_object(error: ErrorReport) -> dict[str, Any]:
 
 def rendered(job: Job, links: Links) -> Any:
     """The job's response with the addresses of its artifacts in their places."""
-    response = msgspec.json.decode(job.response) if job.response is not None else None
-    for link in job.links:
-        response = _with_address(response, link, links.url(link.artifact_id, link.name))
-    return response
+    return None if job.response is None else placed(job.response, job.links, links)
+
+
+def placed(response: str, places: Iterable[Link], links: Links) -> Any:
+    """A response from its JSON, with an address at each place.
+
+    Raises LookupError, TypeError or ValueError where this is no JSON or a place is not in it.
+    """
+    value = msgspec.json.decode(response)
+    for place in places:
+        value = _with_address(value, place, links.url(place.artifact_id, place.name))
+    return value
 
 
 def _with_address(response: Any, link: Link, address: str) -> Any:
@@ -155,8 +163,5 @@ def _with_address(response: Any, link: Link, address: str) -> Any:
     holder = response
     for part in parents:
         holder = holder[int(part)] if isinstance(holder, list) else holder[part]
-    if isinstance(holder, list):
-        holder[int(last)] = address
-    elif isinstance(holder, Mapping):
-        holder[last] = address  # type: ignore[index]
+    holder[int(last) if isinstance(holder, list) else last] = address
     return response

@@ -78,7 +78,10 @@ class Ledger(Protocol):
         ...
 
     async def finish(self, lease: Lease, conclusion: Conclusion) -> None:
-        """Give the job its outcome, its artifacts and its delivery, at once. Raises `LeaseLost`."""
+        """Give the job its outcome, its artifacts and its delivery, at once. Raises `LeaseLost`.
+
+        Telling the same end again is no mistake: the answer to the first telling may have been lost.
+        """
         ...
 
     async def retry(self, lease: Lease, error: ErrorReport, after_seconds: float) -> None:
@@ -105,13 +108,19 @@ class Ledger(Protocol):
 
     # -- webhooks -----------------------------------------------------------------------------------------
 
-    async def due_deliveries(self, sender: str, count: int) -> Sequence[Delivery]:
-        """Deliveries to send now, taken for this sender until it records them (or a minute has passed)."""
+    async def due_deliveries(self, sender: str, count: int, busy_hosts: Collection[str] = ()) -> Sequence[Delivery]:
+        """Deliveries to send now, but not to busy hosts; taken for this sender until it records them (or a
+        minute has passed).
+        """
         ...
 
-    async def record_delivery(self, delivery: Delivery, tried: DeliveryTried) -> None: ...
+    async def record_delivery(self, sender: str, delivery: Delivery, tried: DeliveryTried) -> None:
+        """What a try came to. Does nothing where the delivery was taken over meanwhile."""
+        ...
 
-    async def seconds_until_next_delivery(self) -> float | None: ...
+    async def seconds_until_next_delivery(self, busy_hosts: Collection[str] = ()) -> float | None:
+        """How long until one is due that does not go to a busy host; None: there is none."""
+        ...
 
     # -- artifacts ----------------------------------------------------------------------------------------
 

@@ -1,12 +1,13 @@
 """The use-cases behind every edge (HTTP today, more later): submit, wait, look, keep a file."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from jobreel.core.artifact import Artifact, Links
 from jobreel.core.artifact_store import ArtifactStore
 from jobreel.core.envelope import Deployment
-from jobreel.core.errors import NotFound
+from jobreel.core.errors import DiskFull, NotFound
 from jobreel.core.ids import new_id, parse_id
 from jobreel.core.job import Accepted, Draft, Job
 from jobreel.core.job_type import JobType
@@ -44,10 +45,9 @@ class Toolkit:
         self._ledger, self._store, self._waiters = ledger, store, waiters
         self._check_webhook, self._check_room = check_webhook, check_room
 
-    @property
-    def may_wait(self) -> bool:
-        """Whether one more request may hold its connection open."""
-        return self._waiters.has_room
+    def place_to_wait(self) -> AbstractContextManager[bool]:
+        """A place to hold a connection open; False inside where too many do."""
+        return self._waiters.place()
 
     async def submit(self, caller: Caller, job_type: JobType, request: JobRequest, *, awaited: bool) -> Submitted:
         """Make it a job, durably. Raises `QueueFull`, `DiskFull`, `Unavailable`."""
@@ -100,8 +100,8 @@ class Toolkit:
         )
         try:
             await self._ledger.add_artifact(artifact)
-        except BaseException:
-            await self._store.discard(artifact)
+        except DiskFull:
+            await self._store.discard(artifact)  # surely not recorded; of other errors nobody can say so
             raise
         return artifact
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections import defaultdict
+from collections.abc import Iterator
 
 from jobreel.core.errors import JobreelError
 from jobreel.core.job import Job
@@ -14,18 +15,31 @@ NET_SECONDS = 1.0  # the poll that catches what no signal told, and a ledger tha
 class Waiters:
     """Tells each waiting request when its job is done.
 
-    `run` must be alive; `stop` answers everybody who still waits with None.
+    Somebody must call `turn` for ever; `stop` answers everybody who still waits with None.
     """
 
     def __init__(self, ledger: Ledger, limit: int) -> None:
         self._ledger, self._limit = ledger, limit
         self._waiting: dict[str, set[asyncio.Future[Job | None]]] = defaultdict(set)
         self._look = ledger.subscribe()  # set by the ledger's changes, and by whoever begins to wait
+        self._places = 0
         self._stopping = False
 
     @property
     def has_room(self) -> bool:
-        return not self._stopping and len(self._waiting) < self._limit
+        return not self._stopping and self._places < self._limit
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[bool]:
+        """A place to wait, for as long as the context lasts; False where there is none left."""
+        if not self.has_room:
+            yield False
+            return
+        self._places += 1
+        try:
+            yield True
+        finally:
+            self._places -= 1
 
     async def done(self, job_id: str, within_seconds: float) -> Job | None:
         """The job once it is done; None where that takes longer, or this process is stopping."""
@@ -42,15 +56,14 @@ class Waiters:
         finally:
             self._forget(job_id, future)
 
-    async def run(self) -> None:
-        """Ask the ledger after each of its changes, as long as anybody waits."""
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(NET_SECONDS if self._waiting else None):
-                    await self._look.wait()
-            self._look.clear()
-            if self._waiting:
-                await self._tell_those_done()
+    async def turn(self) -> None:
+        """Wait for a change of the ledger, then ask it once for everybody who waits. To be called for ever."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(NET_SECONDS if self._waiting else None):
+                await self._look.wait()
+        self._look.clear()
+        if self._waiting:
+            await self._tell_those_done()
 
     def stop(self) -> None:
         """Let everybody go with what they have: they answer 202."""

@@ -9,6 +9,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 import msgspec
@@ -203,11 +204,17 @@ class SqlLedger:
         ]
         if dead := [name for name in senders if not living[name]]:
             self._writer.write_blocking(lambda tx: operations.release_deliveries(tx, dead))
+        self._engine.keep_reserve()
         if not lost:
             return 0
         rescued = self._writer.write_blocking(lambda tx: operations.rescue(tx, lost))
-        log.warning("jobs rescued", worker=worker, jobs=[lease.job_id for lease in lost], rescued=rescued)
-        return rescued
+        for lease in rescued:
+            fields = {"job": lease.job_id, "type": lease.job_type, "attempt": lease.attempt}
+            if operations.is_given_up(lease):
+                log.warning("job done", **fields, outcome="worker_lost")
+            else:
+                log.warning("job queued", **fields, why="its worker vanished", worker=lease.worker)
+        return len(rescued)
 
     async def promote(self) -> float | None:
         wait = await self._read(lambda connection: connection.execute(statements.NEXT_DUE).scalar())
@@ -218,14 +225,16 @@ class SqlLedger:
 
     # -- webhooks -----------------------------------------------------------------------------------------
 
-    async def due_deliveries(self, sender: str, count: int) -> Sequence[Delivery]:
-        return await self._writer.write(lambda tx: operations.take_deliveries(tx, sender, count))
+    async def due_deliveries(self, sender: str, count: int, busy_hosts: Collection[str] = ()) -> Sequence[Delivery]:
+        busy = list(busy_hosts)
+        return await self._writer.write(lambda tx: operations.take_deliveries(tx, sender, count, busy))
 
-    async def record_delivery(self, delivery: Delivery, tried: DeliveryTried) -> None:
-        await self._writer.write(lambda tx: operations.record_delivery(tx, delivery, tried))
+    async def record_delivery(self, sender: str, delivery: Delivery, tried: DeliveryTried) -> None:
+        await self._writer.write(lambda tx: operations.record_delivery(tx, sender, delivery, tried))
 
-    async def seconds_until_next_delivery(self) -> float | None:
-        return await self._read(lambda connection: connection.execute(statements.NEXT_DELIVERY).scalar())
+    async def seconds_until_next_delivery(self, busy_hosts: Collection[str] = ()) -> float | None:
+        busy = {"busy": list(busy_hosts)}
+        return await self._read(lambda connection: connection.execute(statements.NEXT_DELIVERY, busy).scalar())
 
     # -- artifacts ----------------------------------------------------------------------------------------
 
@@ -277,9 +286,10 @@ class SqlLedger:
 
 
 def _move_all(pending: "deque[_Waiting]", taken: "list[_Waiting]") -> None:
-    """One by one: the event loop appends while the writer's thread takes."""
-    while pending:
-        taken.append(pending.popleft())
+    """One by one: the event loop appends, and may take as well, while the writer's thread takes."""
+    with suppress(IndexError):
+        while True:
+            taken.append(pending.popleft())
 
 
 def _as_refusal(error: Exception) -> Exception:

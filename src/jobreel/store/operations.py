@@ -1,13 +1,14 @@
 """The write operations of the ledger: functions of a transaction, each one promise of the contract.
 
-A refusal is raised before the first write (see `store/writer.py`). All of an operation's facts (state,
-books, event, delivery, artifacts) are written together or not at all.
+A refusal is raised before anything but the stamp is written (see `store/writer.py`). All of an operation's
+facts (state, books, event, delivery, artifacts) are written together or not at all.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import Update
 
@@ -156,8 +157,15 @@ def set_progress(tx: Transaction, dialect: str, lease: Lease, progress: Progress
 
 
 def finish(tx: Transaction, lease: Lease, conclusion: Conclusion) -> None:
+    """Telling the same end twice is no mistake: the first answer may have been lost."""
     change, now = tx.stamp
-    row = _written(tx, lease, statements.FINISH, rows.outcome_values(conclusion) | {"at": now, "stamp": change})
+    values = rows.outcome_values(conclusion)
+    try:
+        row = _written(tx, lease, statements.FINISH, values | {"at": now, "stamp": change})
+    except LeaseLost:
+        if _already_told(tx, lease, values):
+            return
+        raise
     succeeded = isinstance(conclusion, Success)
     outcome = Outcome.SUCCEEDED if succeeded else Outcome.FAILED
     tx.connection.execute(statements.COUNT_FINISHED[outcome], {"of_caller": row.caller, "of_type": row.type})
@@ -194,6 +202,11 @@ def requeue(
     _add_events(tx, event, [(lease.job_id, lease.attempt)], note)
 
 
+def _already_told(tx: Transaction, lease: Lease, values: dict[str, Any]) -> bool:
+    told = tx.connection.execute(statements.ALREADY_TOLD, _fence(lease)).mappings().first()
+    return told is not None and dict(told) == values
+
+
 def _written(tx: Transaction, lease: Lease, statement: Update, values: dict[str, Any]) -> rows.AnyRow:
     """The job's row after a fenced update. Raises `LeaseLost`: then nothing was written but a stamp."""
     row = tx.connection.execute(statement, _fence(lease) | values).first()
@@ -202,18 +215,22 @@ def _written(tx: Transaction, lease: Lease, statement: Update, values: dict[str,
     return row
 
 
-def rescue(tx: Transaction, lost: Sequence[Lease]) -> int:
-    """Queue again what nobody works on; give up what loses its worker each time."""
-    rescued = 0
+def rescue(tx: Transaction, lost: Sequence[Lease]) -> list[Lease]:
+    """Queue again what nobody works on; give up what loses its worker each time. Returns what it rescued."""
+    rescued: list[Lease] = []
     for lease in lost:
         if tx.connection.execute(statements.IS_HELD, _fence(lease)).first() is None:
             continue  # it ended, or another worker rescued it, since we looked
-        if lease.losses + 1 >= MAX_LOSSES:
+        if is_given_up(lease):
             finish(tx, lease, Failure(_gave_up(lease).report()))
         else:
             requeue(tx, lease, "rescued", lost=1)
-        rescued += 1
+        rescued.append(lease)
     return rescued
+
+
+def is_given_up(lease: Lease) -> bool:
+    return lease.losses + 1 >= MAX_LOSSES
 
 
 def _gave_up(lease: Lease) -> WorkerLost:
@@ -255,6 +272,7 @@ def _delivery_row(job_id: str, url: str, now: float) -> dict[str, Any]:
         "id": f"msg_{new_id()}",
         "job_id": job_id,
         "url": url,
+        "host": urlsplit(url).netloc.rpartition("@")[2].lower(),
         "status": DeliveryStatus.PENDING.value,
         "tries": 0,
         "next_at": now,
@@ -263,14 +281,17 @@ def _delivery_row(job_id: str, url: str, now: float) -> dict[str, Any]:
     }
 
 
-def take_deliveries(tx: Transaction, sender: str, count: int) -> list[Delivery]:
-    taken = tx.connection.execute(statements.TAKE_DELIVERIES, {"by_sender": sender, "count": count})
+def take_deliveries(tx: Transaction, sender: str, count: int, busy_hosts: Sequence[str]) -> list[Delivery]:
+    wanted = {"by_sender": sender, "count": count, "busy": list(busy_hosts)}
+    taken = tx.connection.execute(statements.TAKE_DELIVERIES, wanted)
     return [rows.delivery_of(row) for row in taken]
 
 
-def record_delivery(tx: Transaction, delivery: Delivery, tried: DeliveryTried) -> None:
+def record_delivery(tx: Transaction, sender: str, delivery: Delivery, tried: DeliveryTried) -> None:
+    """Does nothing where the delivery was taken over meanwhile."""
     values = {
         "delivery": delivery.delivery_id,
+        "by_sender": sender,
         "to_status": tried.status.value,
         "wait": tried.next_in_seconds or 0.0,
         "answered": tried.http_status,

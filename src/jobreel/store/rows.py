@@ -146,5 +146,10 @@ def artifact_of(row: AnyRow) -> Artifact:
 
 def delivery_of(row: AnyRow) -> Delivery:
     return Delivery(
-        delivery_id=row.id, job_id=row.job_id, url=row.url, tries=row.tries, first_try_at=row.first_try_at
+        delivery_id=row.id,
+        job_id=row.job_id,
+        url=row.url,
+        host=row.host,
+        tries=row.tries,
+        first_try_at=row.first_try_at,
     )

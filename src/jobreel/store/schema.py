@@ -107,6 +107,7 @@ deliveries = Table(  # the outbox: one row is one webhook
     Column("id", Text, primary_key=True),
     Column("job_id", Text, ForeignKey("jobs.id"), nullable=False),
     Column("url", Text, nullable=False),
+    Column("host", Text, nullable=False),  # with its port: one slow receiver must not hold up the others
     Column("status", Text, nullable=False),
     Column("tries", Integer, nullable=False),
     Column("first_try_at", Float),

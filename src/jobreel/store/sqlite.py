@@ -67,7 +67,7 @@ class SqliteEngine:
         except exc.DatabaseError as error:
             raise self.as_ours(error) from error
         (folder / MARKER_NAME).write_bytes(self._ledger_id)
-        self._keep_reserve()
+        self.keep_reserve()
 
     # -- reading ------------------------------------------------------------------------------------------
 
@@ -86,7 +86,10 @@ class SqliteEngine:
         if self._watch is None:
             self._must_be_here()
             self._watch = sqlite.connect(_uri(self._path), uri=True, isolation_level=None)
-        return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
+        try:
+            return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite.Error as error:
+            raise self.as_ours(error) from error
 
     # -- writing (the writer's thread only) ---------------------------------------------------------------
 
@@ -106,7 +109,13 @@ class SqliteEngine:
 
     def commit(self, connection: Connection) -> None:
         connection.commit()
-        self._must_be_here()  # moved away under the commit: nobody may be told that it is kept
+
+    def confirm(self) -> None:
+        """After a commit: raises `LedgerGone` where the file was moved away under it, so that nobody is told
+        that something is kept which may not be.
+        """
+        if _file_id(self._path) != self._writing_to:
+            raise LedgerGone("The ledger was moved away while it was written.", step="store", hint=GONE_HINT)
 
     def rollback(self, connection: Connection) -> None:
         with suppress(exc.DatabaseError):  # SQLITE_FULL has rolled back already
@@ -142,8 +151,9 @@ class SqliteEngine:
             return False
         return True
 
-    def _keep_reserve(self) -> None:
-        if shutil.disk_usage(self.folder).free < 4 * RESERVE_BYTES:
+    def keep_reserve(self) -> None:
+        """Make the reserve file where there is none and room enough."""
+        if (self.folder / RESERVE_NAME).exists() or shutil.disk_usage(self.folder).free < 4 * RESERVE_BYTES:
             return
         with suppress(OSError), (self.folder / RESERVE_NAME).open("ab") as reserve:
             os.posix_fallocate(reserve.fileno(), 0, RESERVE_BYTES)

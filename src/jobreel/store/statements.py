@@ -9,6 +9,7 @@ from functools import cache
 from sqlalchemy import (
     ColumnElement,
     Insert,
+    Integer,
     Select,
     String,
     and_,
@@ -45,12 +46,12 @@ DELIVERY_LEASE_SECONDS = 60.0
 
 def _is(status: Status) -> ColumnElement[bool]:
     """A literal, not a parameter: a partial index is only used where the planner can see the value."""
-    return jobs.c.status == literal(status.value, literal_execute=True)
+    return jobs.c.status == literal_column(f"'{status.value}'", String)
 
 
 QUEUED, RUNNING, DONE = _is(Status.QUEUED), _is(Status.RUNNING), _is(Status.DONE)
-READY = jobs.c.ready == literal(1, literal_execute=True)
-NOT_READY = jobs.c.ready == literal(0, literal_execute=True)
+READY = jobs.c.ready == literal_column("1", Integer)
+NOT_READY = jobs.c.ready == literal_column("0", Integer)
 
 # -- in every write transaction ---------------------------------------------------------------------------
 
@@ -185,6 +186,19 @@ _held = and_(
 )
 _lane_of_job = [jobs.c.caller, jobs.c.type, jobs.c.webhook_url]
 
+# What this attempt came to, where it has been told before: a commit whose answer was lost on the way.
+ALREADY_TOLD = select(
+    jobs.c.outcome.label("ended"),
+    jobs.c.code.label("with_code"),
+    jobs.c.response.label("answer"),
+    jobs.c.links.label("its_links"),
+    jobs.c.error.label("its_error"),
+).where(
+    jobs.c.id == bindparam("job"),
+    jobs.c.attempt == bindparam("of_attempt"),
+    jobs.c.worker == bindparam("by_worker"),
+    DONE,
+)
 IS_HELD = select(literal(1)).where(_held)
 
 FINISH = (
@@ -295,7 +309,8 @@ BOOKS = select(
 
 ADD_DELIVERY = insert(deliveries)
 
-PENDING = deliveries.c.status == literal("pending", literal_execute=True)
+PENDING = deliveries.c.status == literal_column("'pending'", String)
+NOT_TO_BUSY_HOSTS = deliveries.c.host.not_in(bindparam("busy", expanding=True))
 
 # Taken by moving its next time on: a sender that dies leaves it to be due again.
 TAKE_DELIVERIES = (
@@ -303,7 +318,7 @@ TAKE_DELIVERIES = (
     .where(
         deliveries.c.id.in_(
             select(deliveries.c.id)
-            .where(PENDING, deliveries.c.next_at <= now())
+            .where(PENDING, deliveries.c.next_at <= now(), NOT_TO_BUSY_HOSTS)
             .order_by(deliveries.c.next_at)
             .limit(bindparam("count"))
             .with_for_update(skip_locked=True)
@@ -311,13 +326,18 @@ TAKE_DELIVERIES = (
     )
     .values(next_at=now() + DELIVERY_LEASE_SECONDS, sender=bindparam("by_sender"))
     .returning(
-        deliveries.c.id, deliveries.c.job_id, deliveries.c.url, deliveries.c.tries, deliveries.c.first_try_at
+        deliveries.c.id,
+        deliveries.c.job_id,
+        deliveries.c.url,
+        deliveries.c.host,
+        deliveries.c.tries,
+        deliveries.c.first_try_at,
     )
 )
 
 RECORD_DELIVERY = (
     update(deliveries)
-    .where(deliveries.c.id == bindparam("delivery"))
+    .where(deliveries.c.id == bindparam("delivery"), PENDING, deliveries.c.sender == bindparam("by_sender"))
     .values(
         status=bindparam("to_status"),
         tries=deliveries.c.tries + 1,
@@ -330,7 +350,7 @@ RECORD_DELIVERY = (
     )
 )
 
-NEXT_DELIVERY = select(func.min(deliveries.c.next_at) - now()).where(PENDING)
+NEXT_DELIVERY = select(func.min(deliveries.c.next_at) - now()).where(PENDING, NOT_TO_BUSY_HOSTS)
 SENDERS = select(deliveries.c.sender).where(PENDING, deliveries.c.sender.is_not(None)).distinct()
 RELEASE_DELIVERIES = (
     update(deliveries)

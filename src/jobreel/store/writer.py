@@ -4,9 +4,11 @@ While one transaction is being committed the next operations gather; they then r
 one fsync. On a disk with a slow fsync this is the difference between hundreds and thousands a second,
 and on SQLite, where only one may write at a time, it costs nothing.
 
-An operation is a function of a `Transaction`. It refuses by raising a `JobreelError` *before* its first
-write: the others of its batch do not notice. Any other exception rolls the batch back, and each
-operation is tried again by itself, so that a poisoned one fails alone.
+An operation is a function of a `Transaction`. It refuses by raising a `JobreelError` before it has written
+anything but the stamp: the others of its batch do not notice. Any other exception rolls the batch back,
+and each operation is tried again by itself, so that a poisoned one fails alone. What was committed is
+never run again: where the file was moved away under a commit, everybody is told that the ledger is gone,
+and whoever must know asks again when it is back.
 """
 
 import asyncio
@@ -61,6 +63,10 @@ class Engine(Protocol):
         ...
 
     def commit(self, connection: Connection) -> None: ...
+
+    def confirm(self) -> None:
+        """After a commit. Raises `LedgerGone` where nobody can say whether it will be found again."""
+        ...
 
     def rollback(self, connection: Connection) -> None: ...
 
@@ -139,6 +145,10 @@ class Writer:
         except Exception as error:  # noqa: BLE001 - as above, or the calls are tried one by one
             self._engine.rollback(connection)
             return None if len(calls) > 1 else [self._refused(calls, error)]
+        try:
+            self._engine.confirm()
+        except JobreelError as gone:
+            return [self._refused(calls, gone)]
         return [_Batch(settled, transaction.changed_a_job)]
 
     def _alone(self, call: _Call[Any]) -> "_Batch":

@@ -1,10 +1,6 @@
 """One attempt, from its lease to what the ledger is told: scratch folder, conversation, limits, end."""
 
 import asyncio
-import errno
-import os
-import shutil
-from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,14 +10,16 @@ import msgspec
 
 from jobreel.core.artifact import Artifact, Link, Links
 from jobreel.core.artifact_store import ArtifactStore
+from jobreel.core.envelope import placed
 from jobreel.core.errors import (
     ChildDied,
+    ErrorReport,
     Internal,
     JobFailed,
     JobreelError,
     LogFlood,
+    NotFound,
     OutOfMemory,
-    ScratchFull,
     SourceForbidden,
     TimedOut,
 )
@@ -30,9 +28,9 @@ from jobreel.core.job_type import JobType
 from jobreel.core.ledger import Ledger
 from jobreel.workers import messages, processes
 from jobreel.workers.messages import FromChild, Run, Said
+from jobreel.workers.scratch import LogTail, Scratch, disk_trouble, folder_id
 from jobreel.workers.slot import Slot
 
-LOG_TAIL_BYTES = 64 * 1024
 ENDS_CHILD = frozenset({"timed_out", "child_died", "out_of_memory"})
 
 
@@ -54,12 +52,12 @@ class Surroundings:
     links: Links
     fetch: messages.FetchRules
     limits: Limits
-    scratch: Path
+    scratch: Path  # the worker's own folder, one below it for each attempt
     children_are_nobody: bool
 
 
 class Stopped(Exception):
-    """The worker is stopping: the attempt is given back."""
+    """The attempt cannot go on here, and nobody is to blame: it is given back."""
 
 
 class Attempt:
@@ -67,65 +65,69 @@ class Attempt:
 
     def __init__(self, lease: Lease, job_type: JobType, around: Surroundings) -> None:
         self.lease, self._type, self._around = lease, job_type, around
-        self._folder = around.scratch / f"{lease.job_id}.{lease.attempt}"
+        owner = processes.NOBODY if around.children_are_nobody else None
+        self._scratch = Scratch(around.scratch / f"{lease.job_id}.{lease.attempt}", owner)
         self._kept: dict[str, Artifact] = {}
-        self._progress = Progress(None)
-        self._told = self._progress
-        self._log: deque[str] = deque()
-        self._log_size = self._log_total = 0
+        self._log = LogTail()
+        self._progress = self._told = Progress(None)
         self._verdict: JobreelError | Stopped | None = None
-        self._slot: Slot | None = None
+        self._slot: Slot | None = None  # while the child works on it
         self.broken = False  # whether the child must not be used again
 
     async def run(self, slot: Slot) -> Conclusion:
-        """Run it in this slot's child. Raises `Stopped`; everything else is a conclusion."""
-        self._slot = slot
+        """Run it in this slot's child. Raises `Stopped`, or a `JobreelError` where the ledger is away."""
         try:
-            self._make_folder()
+            self._make_folder(slot)
+            self._slot = slot
             async with asyncio.timeout(self._time_limit().total_seconds()):
                 answer = await slot.run(self._orders(), self._hear, self.hear_text)
-            conclusion = self._conclude(answer)
+            conclusion = self._concluded(answer)
         except TimeoutError:
+            slot.kill()
             conclusion = Failure(self._timed_out().report())
         except ChildDied as error:
             conclusion = self._after_death(error)
         except JobFailed as error:
             conclusion = Failure(error.report())
-        self.broken = slot.pid is None or (isinstance(conclusion, Failure) and self._ends_child(conclusion))
+        finally:
+            self._slot = None  # from here on the child may be at work on another attempt
+        self.broken = self.broken or self._verdict is not None or _ends_child(conclusion)
         return conclusion
 
-    broken = False  # whether the child must not be used again
-
-    def _ends_child(self, failure: Failure) -> bool:
-        return self._verdict is not None or failure.error.type in {"timed_out", "child_died", "out_of_memory"}
-
     def end(self, verdict: "JobreelError | Stopped") -> None:
-        """Kill the attempt; `verdict` says why, and is its end."""
-        if self._verdict is None:
+        """Kill the attempt; `verdict` says why, and is its end. Without effect once the child is done with it."""
+        if self._verdict is None and self._slot is not None:
             self._verdict = verdict
-            if self._slot is not None:
-                self._slot.kill()
+            self._slot.kill()
 
     async def clean_up(self) -> None:
         """Remove the scratch folder; the last thing, whatever happened."""
-        try:
-            self._folder.rmdir()  # most quick jobs leave it empty, and a thread would cost more than this
-        except OSError:
-            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        if not self._scratch.remove_if_empty():
+            await asyncio.to_thread(self._scratch.remove)
 
     async def discard_kept(self) -> None:
-        """Remove what was kept for a success that did not come."""
-        for artifact in self._kept.values():
-            with suppress(OSError):
-                await self._around.store.discard(artifact)
+        """Remove what was kept for a success that did not come, as far as the ledger does not refer to it.
+
+        What cannot be decided now is left for the janitor.
+        """
+        if not self._kept:
+            return
+        with suppress(JobreelError, OSError):
+            known = await self._around.ledger.known_keys([artifact.key for artifact in self._kept.values()])
+            for artifact in self._kept.values():
+                if artifact.key not in known:
+                    await self._around.store.discard(artifact)
 
     # -- watched from outside, once a second --------------------------------------------------------------
 
-    def check_memory(self) -> None:
-        if self._slot is None or self._slot.pid is None:
-            return
-        used, limit = processes.tree_memory_bytes(self._slot.pid), self._around.limits.memory_bytes
-        if used > limit:
+    @property
+    def pid(self) -> int | None:
+        """The head of its processes; None while there is none."""
+        return self._slot.pid if self._slot else None
+
+    def check_memory(self, used_bytes: int) -> None:
+        limit = self._around.limits.memory_bytes
+        if used_bytes > limit:
             self.end(
                 OutOfMemory(
                     f"The job needed more than {limit // 2**20} MiB of memory.",
@@ -136,13 +138,10 @@ class Attempt:
 
     async def tell_progress(self) -> None:
         """Store what is new since the last time. Raises `LeaseLost`."""
-        now = Progress(self._progress.fraction, self._progress.stage, self.log_tail())
+        now = Progress(self._progress.fraction, self._progress.stage, str(self._log))
         if now != self._told:
-            self._told = now
             await self._around.ledger.progress(self.lease, now)
-
-    def log_tail(self) -> str:
-        return "".join(self._log)
+            self._told = now
 
     # -- the conversation ---------------------------------------------------------------------------------
 
@@ -162,84 +161,70 @@ class Attempt:
 
     def hear_text(self, text: str) -> None:
         """Keep the tail; end the attempt where it writes more than anyone will read."""
-        self._log.append(text)
-        self._log_size += len(text)
-        self._log_total += len(text)
-        while self._log_size > LOG_TAIL_BYTES and self._log:
-            self._log_size -= len(self._log.popleft())
+        self._log.add(text)
         limit = self._around.limits.log_bytes
-        if self._log_total > limit:
+        if self._log.total_bytes > limit:
             self.end(LogFlood(f"The job wrote more than {limit // 2**20} MiB of log.", step="run"))
 
     async def _give_input(self, url: str) -> Said:
-        """One of our own files is read from the store, not over HTTP; a copy, since the child may write to it."""
+        """One of our own files is read from the store, not over HTTP."""
         if not self._around.links.is_ours(url):
             return messages.Remote()
         artifact_id = self._around.links.artifact_id_of(url)
         artifact = await self._around.ledger.artifact(artifact_id) if artifact_id else None
         if artifact is None:
-            return messages.Refused(self._no_such_file().report())
-        name = f"input-{len(list(self._folder.iterdir()))}"
+            return messages.Refused(_no_such_file().report())
         try:
-            await asyncio.to_thread(_copy, self._around.store.path(artifact), self._folder / name)
-        except JobreelError:
-            return messages.Refused(self._no_such_file().report())
+            return messages.Local(await asyncio.to_thread(self._scratch.give, self._around.store.path(artifact)))
+        except NotFound:
+            return messages.Refused(_no_such_file().report())
         except OSError as error:
-            return messages.Refused(_disk_trouble(error).report())
-        self._hand_to_child(self._folder / name)
-        return messages.Local(name)
+            return messages.Refused(disk_trouble(error).report())
 
     async def _keep(self, publish: messages.Publish) -> Said:
-        source = self._folder / publish.path
-        if not source.resolve().is_relative_to(self._folder.resolve()):
-            return messages.Refused(Internal("The job handed over a file that is not its own.").report())
         try:
             self._kept[publish.token] = await self._around.store.keep(
-                source,
+                self._scratch.produced(publish.path),
                 job_id=self.lease.job_id,
                 attempt=self.lease.attempt,
                 name=publish.name,
                 content_type=publish.content_type,
                 caller=self.lease.caller,
             )
-        except JobreelError as error:
+        except JobFailed as error:
             return messages.Refused(error.report())
         except OSError as error:
-            return messages.Refused(_disk_trouble(error).report())
+            return messages.Refused(disk_trouble(error).report())
         return messages.Kept()
 
     # -- its ends -----------------------------------------------------------------------------------------
 
-    def _conclude(self, answer: messages.Succeeded | messages.Failed) -> Conclusion:
+    def _concluded(self, answer: messages.Succeeded | messages.Failed) -> Conclusion:
+        """What the child says, as far as it can be stored and shown: it may have been taken over."""
         if isinstance(answer, messages.Failed):
-            return Failure(answer.error)
-        links = []
-        for place in answer.places:
-            artifact = self._kept[place.token]
-            links.append(Link(place.pointer, artifact.artifact_id, artifact.name))
-        return Success(answer.response, tuple(self._kept.values()), tuple(links))
+            return Failure(_presentable(answer.error))
+        try:
+            kept = [(place.pointer, self._kept[place.token]) for place in answer.places]
+            links = tuple(Link(pointer, artifact.artifact_id, artifact.name) for pointer, artifact in kept)
+            placed(answer.response, links, self._around.links)
+        except (LookupError, ValueError, TypeError):
+            self.broken = True
+            return Failure(_nonsense().report())
+        return Success(answer.response, tuple(self._kept.values()), links)
 
     def _after_death(self, error: ChildDied) -> Conclusion:
         """The child is gone: because we ended it, or by itself."""
+        self.broken = True
         if isinstance(self._verdict, Stopped):
             raise self._verdict
         return Failure((self._verdict or error).report())
 
     def _timed_out(self) -> TimedOut:
-        if self._slot is not None:
-            self._slot.kill()
         seconds = round(self._time_limit().total_seconds())
         return TimedOut(
             f"The job took longer than it may ({seconds} s).",
             step="run",
             hint="Use a shorter or smaller input, or a faster preset; JOBREEL_TIME_LIMIT can lower the limit.",
-        )
-
-    def _no_such_file(self) -> SourceForbidden:
-        return SourceForbidden(
-            "The link to a file of this service is incomplete, or its file has expired.",
-            step="fetch",
-            hint="Use the whole address as it was answered, its signature included.",
         )
 
     # -- before it starts ---------------------------------------------------------------------------------
@@ -250,7 +235,7 @@ class Attempt:
             attempt=self.lease.attempt,
             handler=self._type.handler,
             request=self.lease.request,
-            folder=str(self._folder),
+            folder=str(self._scratch.path),
             fetch=self._around.fetch,
             max_inline_bytes=self._around.limits.inline_result_bytes,
         )
@@ -259,35 +244,37 @@ class Attempt:
         ours = self._around.limits.time_limit_seconds
         return min(self._type.time_limit, timedelta(seconds=ours)) if ours else self._type.time_limit
 
-    def _make_folder(self) -> None:
-        """Raises `Stopped` where the data directory is away: the job goes back until it returns."""
+    def _make_folder(self, slot: Slot) -> None:
+        """Raises `Stopped` where the data directory is away, or another stands in its place: the child is
+        confined to the folder it started with, so that it needs a successor too.
+        """
+        if slot.confined_to != folder_id(self._around.scratch) or slot.confined_to is None:
+            self.broken = True
+            with suppress(OSError):
+                self._around.scratch.mkdir(mode=0o711, exist_ok=True)
+            raise Stopped
         try:
-            self._folder.mkdir(mode=0o700)
+            self._scratch.make()
         except FileNotFoundError:
-            self._renew_scratch()
             raise Stopped from None
-        except OSError as error:
-            raise _disk_trouble(error) from error
-        self._hand_to_child(self._folder)
-
-    def _renew_scratch(self) -> None:
-        """The worker's folder was removed: a new one needs a new child, which is confined to the old."""
-        self.broken = True
-        with suppress(OSError):
-            self._around.scratch.mkdir(mode=0o711)
-
-    def _hand_to_child(self, path: Path) -> None:
-        if self._around.children_are_nobody:
-            os.chown(path, processes.NOBODY, processes.NOBODY)
 
 
-def _copy(source: Path, into: Path) -> None:
-    """Copied by the kernel, and shared on file systems that can (reflink)."""
-    shutil.copyfile(source, into)
-    into.chmod(0o600)
+def _ends_child(conclusion: Conclusion) -> bool:
+    return isinstance(conclusion, Failure) and conclusion.error.type in ENDS_CHILD
 
 
-def _disk_trouble(error: OSError) -> JobFailed:
-    if error.errno == errno.ENOSPC:
-        return ScratchFull("The disk is full.", step="store", hint="Free some space on the server.")
-    return Internal(f"The file store could not be used: {error.strerror}.", step="store")
+def _presentable(error: ErrorReport) -> ErrorReport:
+    """A failure whose code is one of ours."""
+    return error if 400 <= error.code <= 599 else msgspec.structs.replace(error, code=500)
+
+
+def _nonsense() -> Internal:
+    return Internal("The process that ran the job gave an answer that makes no sense.", step="run")
+
+
+def _no_such_file() -> SourceForbidden:
+    return SourceForbidden(
+        "The link to a file of this service is incomplete, or its file is gone.",
+        step="fetch",
+        hint="Use the whole address as it was answered, its signature included.",
+    )

@@ -226,6 +226,11 @@ def _end_what_it_started() -> None:
             pass
 
 
+def _resident_bytes() -> int:
+    """proc(5), statm: the second field, in pages."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def _take_pipes() -> Pipe:
     """The pipes under other numbers: a library that prints must not break the protocol."""
     source, sink = os.dup(0), os.dup(1)
@@ -256,10 +261,11 @@ def main(arguments: list[str]) -> None:
             return
         if isinstance(said, Run):
             answer = run_attempt(said, pipe)
+            _end_what_it_started()
             sys.stdout.flush()
             sys.stderr.flush()
-            _end_what_it_started()
-            pipe.say(answer)
+            os.write(2, messages.END_OF_STDERR)
+            pipe.say(msgspec.structs.replace(answer, idle_bytes=_resident_bytes()))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import structlog
 from jobreel.core.artifact_store import ArtifactStore
 from jobreel.core.errors import JobreelError
 from jobreel.core.ledger import Ledger
+from jobreel.workers import loops
 
 EVERY_SECONDS = 3600.0
 log = structlog.get_logger("jobreel.janitor")
@@ -27,7 +28,7 @@ class Janitor:
         """Begin a round at once, so that a restart after a crash ends clean. Call it after the rescue: until
         then, files of a dead worker's attempts may still be waited for.
         """
-        self._loop = asyncio.create_task(self._rounds())
+        self._loop = loops.begin("janitor", self._rounds)
 
     def stop(self) -> None:
         if self._loop is not None:
@@ -41,9 +42,8 @@ class Janitor:
                 log.info("swept", scratch_folders=folders, files=files)
 
     async def _rounds(self) -> None:
-        while True:
-            await self.round()
-            await asyncio.sleep(EVERY_SECONDS)
+        await self.round()
+        await asyncio.sleep(EVERY_SECONDS)
 
     def _sweep_scratch(self) -> int:
         dead = [folder for folder in self._scratch.iterdir() if not self._lives(folder.name)]

@@ -17,6 +17,9 @@ class Said(msgspec.Struct, frozen=True, tag_field="said"):
     """One message."""
 
 
+END_OF_STDERR = b"\x00end of attempt\x00"  # what a child writes to stderr after each attempt
+
+
 class FetchRules(msgspec.Struct, frozen=True):
     """How a child may fetch sources. Sizes in bytes, times in seconds."""
 
@@ -110,12 +113,14 @@ class Succeeded(Said, frozen=True, tag="succeeded"):
 
     response: str
     places: tuple[Place, ...]
+    idle_bytes: int = 0  # its resident memory when it was done
 
 
 class Failed(Said, frozen=True, tag="failed"):
     """The attempt ended badly; `retryable` and the rest are in the report."""
 
     error: ErrorReport
+    idle_bytes: int = 0
 
 
 FromWorker = Run | Local | Remote | Kept | Refused

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,18 +83,18 @@ def _can_write(isolation: Isolation, scratch: Path) -> bool:
         folder.rmdir()
 
 
-def child_environment(ledger_id: str) -> dict[str, str]:
+def child_environment(mark: str) -> dict[str, str]:
     """All that a child gets: no secrets, and the mark by which leftovers are found."""
     return {
         "PATH": os.defpath,
         "LANG": "C.UTF-8",
         "HOME": "/nonexistent",
         "TMPDIR": "/nonexistent",
-        MARK_VARIABLE: ledger_id,
+        MARK_VARIABLE: mark,
     }
 
 
-async def spawn(isolation: Isolation, arguments: list[str], ledger_id: str) -> asyncio.subprocess.Process:
+async def spawn(isolation: Isolation, arguments: list[str], mark: str) -> asyncio.subprocess.Process:
     """A child with pipes. Only from the main thread: the death signal follows the *thread* that forked."""
     assert threading.current_thread() is threading.main_thread(), "children are spawned from the main thread"
     return await asyncio.create_subprocess_exec(
@@ -105,7 +105,7 @@ async def spawn(isolation: Isolation, arguments: list[str], ledger_id: str) -> a
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=child_environment(ledger_id),
+        env=child_environment(mark),
         start_new_session=True,
         limit=MAX_LINE_BYTES,
     )
@@ -128,23 +128,44 @@ def end_descendants(pid: int) -> None:
             process.kill()
 
 
-def tree_memory_bytes(pid: int) -> int:
-    """Resident memory of a process and its descendants. Shared pages count for each: an upper bound."""
-    total = 0
-    for process in _tree(pid):
-        with suppress(psutil.Error):
-            total += process.memory_info().rss
-    return total
+def memory_bytes_of(heads: Collection[int]) -> dict[int, int]:
+    """Resident memory of each head and its descendants, by one look at all processes.
+
+    Shared pages count for each process: an upper bound.
+    """
+    parents = {process.pid: process.info["ppid"] for process in psutil.process_iter(["ppid"])}
+    used = dict.fromkeys(heads, 0)
+    for pid in parents:
+        head = _head_of(pid, parents, used)
+        if head is not None:
+            with suppress(psutil.Error):
+                used[head] += psutil.Process(pid).memory_info().rss
+    return used
 
 
-def end_leftovers(ledger_id: str, living_parents: set[int]) -> int:
-    """Kill processes of this ledger's attempts whose worker is gone. Returns how many."""
+def _head_of(pid: int, parents: Mapping[int, int], heads: Collection[int]) -> int | None:
+    """The head whose tree this process is in."""
+    seen = set()
+    while pid not in heads:
+        seen.add(pid)
+        pid = parents.get(pid, 0)
+        if not pid or pid in seen:
+            return None
+    return pid
+
+
+def mark_of(ledger_id: str, worker: str) -> str:
+    """What the processes of a worker's attempts carry in their environment."""
+    return f"{ledger_id}/{worker}"
+
+
+def end_leftovers(ledger_id: str, lives: Callable[[str], bool]) -> int:
+    """Kill processes of this ledger's attempts whose worker is dead. Returns how many."""
     ended = 0
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if process.pid == os.getpid() or process.environ().get(MARK_VARIABLE) != ledger_id:
-                continue
-            if not living_parents.intersection(parent.pid for parent in process.parents()):
+            ledger, _, worker = process.environ().get(MARK_VARIABLE, "").partition("/")
+            if ledger == ledger_id and not lives(worker):
                 process.kill()
                 ended += 1
     return ended

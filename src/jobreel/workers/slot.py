@@ -3,19 +3,24 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 import structlog
 
 from jobreel.core.errors import ChildDied
+from jobreel.tools.fence import Fence
 from jobreel.workers import messages, processes
 from jobreel.workers.messages import FromChild, Run, Said
 from jobreel.workers.processes import Isolation
+from jobreel.workers.scratch import folder_id
 
 START_SECONDS = 30.0
 MAX_ATTEMPTS = 200  # then a fresh child: what libraries leak ends with it
 MAX_IDLE_BYTES = 400 * 1024 * 1024  # a child that stays this big between attempts is replaced
 STDERR_CHUNK = 64 * 1024
+STDERR_SECONDS = 1.0
+CHILD = "jobreel.workers.child"
 log = structlog.get_logger("jobreel.worker")
 
 Hear = Callable[[FromChild], Awaitable[Said | None]]  # answers a message of the attempt, where one is due
@@ -25,13 +30,16 @@ HearText = Callable[[str], None]
 class Slot:
     """See the module."""
 
-    def __init__(self, isolation: Isolation, arguments: list[str], ledger_id: str, *, light: bool) -> None:
+    def __init__(self, isolation: Isolation, fence: Fence, scratch: Path, mark: str, *, light: bool) -> None:
         self.light = light
-        self._isolation, self._arguments, self._ledger_id = isolation, arguments, ledger_id
+        self.confined_to: tuple[int, int] | None = None  # the scratch folder that its child can see
+        self._isolation, self._scratch, self._mark = isolation, scratch, mark
+        self._arguments = ["-m", CHILD, msgspec.json.encode(fence).decode(), str(scratch)]
         self._process: asyncio.subprocess.Process | None = None
         self._stderr: asyncio.Task[None] | None = None
         self._hear_text: HearText | None = None
-        self._attempts = 0
+        self._quiet = asyncio.Event()
+        self._attempts = self._idle_bytes = 0
 
     @property
     def pid(self) -> int | None:
@@ -40,8 +48,8 @@ class Slot:
 
     async def start(self) -> None:
         """Start a child and wait until it listens. Raises `ChildDied`."""
-        arguments = ["-m", "jobreel.workers.child", *self._arguments]
-        self._process = await processes.spawn(self._isolation, arguments, self._ledger_id)
+        self.confined_to = folder_id(self._scratch)
+        self._process = await processes.spawn(self._isolation, self._arguments, self._mark)
         self._attempts = 0
         self._stderr = asyncio.create_task(self._read_stderr(self._process))
         try:
@@ -58,13 +66,15 @@ class Slot:
         Raises `ChildDied` where the child ends before its answer.
         """
         self._hear_text = hear_text
+        self._quiet.clear()
         self._attempts += 1
         try:
             await self._say(run)
             while True:
                 said = await self._next()
                 if isinstance(said, messages.Succeeded | messages.Failed):
-                    await asyncio.sleep(0)  # what it wrote to stderr before is in the pipe: let it be read first
+                    self._idle_bytes = said.idle_bytes
+                    await self._hear_the_rest()
                     return said
                 if (answer := await hear(said)) is not None:
                     await self._say(answer)
@@ -78,7 +88,7 @@ class Slot:
             return False
         if not self._isolation.pid_namespace:  # else the child, which heads one, has seen to it
             processes.end_descendants(process.pid)
-        return self._attempts < MAX_ATTEMPTS and not self._is_big()
+        return self._attempts < MAX_ATTEMPTS and self._idle_bytes < MAX_IDLE_BYTES
 
     def kill(self) -> None:
         """End the child and everything it started, now; `run` then raises `ChildDied`."""
@@ -103,12 +113,11 @@ class Slot:
             with suppress(asyncio.CancelledError):
                 await self._stderr
 
-    def _is_big(self) -> bool:
-        # Looked at now and then: walking the process table for every quick job would cost more than the job.
-        assert self._process is not None
-        if self._attempts % 20:
-            return False
-        return processes.tree_memory_bytes(self._process.pid) > MAX_IDLE_BYTES
+    async def _hear_the_rest(self) -> None:
+        """What it wrote to stderr is on its way in another pipe, up to a mark: none of it may fall to the next."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STDERR_SECONDS):
+                await self._quiet.wait()
 
     async def _say(self, message: Said) -> None:
         assert self._process is not None
@@ -143,9 +152,25 @@ class Slot:
 
     async def _read_stderr(self, process: asyncio.subprocess.Process) -> None:
         assert process.stderr is not None
+        rest = b""
         while chunk := await process.stderr.read(STDERR_CHUNK):
-            text = chunk.decode(errors="replace")
-            if self._hear_text is not None:
-                self._hear_text(text)
-            else:
-                log.warning("a child said", pid=process.pid, text=text[-2000:])
+            *ended, rest = (rest + chunk).split(messages.END_OF_STDERR)
+            for text in ended:
+                self._told_text(process, text)
+                self._quiet.set()
+            rest = self._told_all_but_half_a_mark(process, rest)
+
+    def _told_all_but_half_a_mark(self, process: asyncio.subprocess.Process, text: bytes) -> bytes:
+        mark = messages.END_OF_STDERR
+        half = next((n for n in range(len(mark) - 1, 0, -1) if text.endswith(mark[:n])), 0)
+        self._told_text(process, text[: len(text) - half])
+        return text[len(text) - half :]
+
+    def _told_text(self, process: asyncio.subprocess.Process, data: bytes) -> None:
+        if not data:
+            return
+        text = data.decode(errors="replace")
+        if self._hear_text is not None:
+            self._hear_text(text)
+        else:
+            log.warning("a child said", pid=process.pid, text=text[-2000:])

@@ -12,11 +12,9 @@ import hmac
 import random
 import time
 from collections import Counter
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
-from urllib.parse import urlsplit
+from functools import partial
 
 import msgspec
 import structlog
@@ -25,21 +23,16 @@ from jobreel.core import envelope, retry
 from jobreel.core.artifact import Links
 from jobreel.core.delivery import Delivery, DeliveryStatus, DeliveryTried
 from jobreel.core.envelope import Deployment
-from jobreel.core.errors import Blocked, JobreelError, ReceiverUnreachable
+from jobreel.core.errors import Blocked, JobreelError
 from jobreel.core.ledger import Ledger
 from jobreel.tools.net import Answer, Door
+from jobreel.workers import loops
 
 MAX_SENDING = 32  # at once, over all receivers
-MAX_PER_HOST = 8  # so that one slow receiver does not hold up the others
+MAX_PER_HOST = 8  # more are not begun while so many are under way: one slow receiver holds up nobody
 POLL_SECONDS = 1.0
 LOOK_EVERY_SECONDS = 0.025  # at most: when jobs end by the hundreds, one look serves many
 log = structlog.get_logger("jobreel.webhooks")
-
-
-class Post(Protocol):
-    """What the sender needs of the door."""
-
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +64,7 @@ class Sender:
         self._loop: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._loop = asyncio.create_task(self._send_due())
+        self._loop = loops.begin("webhooks", self._send_due)
 
     async def stop(self, grace_seconds: float) -> None:
         """Let what is being sent come to its end, for a while; the rest is due again later."""
@@ -85,28 +78,38 @@ class Sender:
             task.cancel()
 
     async def _send_due(self) -> None:
-        while True:
-            self._wake.clear()
-            wait: float | None = None
-            with suppress(JobreelError):  # the ledger is away: look again in a moment
-                wait = await self._ledger.seconds_until_next_delivery()
-                if wait is not None and wait <= 0 and (room := MAX_SENDING - len(self._tasks)):
-                    for delivery in await self._ledger.due_deliveries(self._name, room):
-                        self._begin(delivery)
-                    continue
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS if wait is None else min(wait, POLL_SECONDS)):
-                    await self._wake.wait()
+        """Begin to send what is due, then wait for more: until the next is, or a job ends."""
+        self._wake.clear()
+        wait: float | None = None
+        with suppress(JobreelError):  # the ledger is away: look again in a moment
+            wait = await self._ledger.seconds_until_next_delivery(self._busy_hosts())
+            room = min(MAX_SENDING - len(self._tasks), MAX_PER_HOST)
+            if wait is not None and wait <= 0 and room > 0:
+                for delivery in await self._ledger.due_deliveries(self._name, room, self._busy_hosts()):
+                    self._begin(delivery)
+                return
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(POLL_SECONDS if wait is None else min(wait, POLL_SECONDS)):
+                await self._wake.wait()
+
+    def _busy_hosts(self) -> list[str]:
+        return [host for host, sending in self._hosts.items() if sending >= MAX_PER_HOST]
 
     def _begin(self, delivery: Delivery) -> None:
+        self._hosts[delivery.host] += 1
         task = asyncio.create_task(self._send(delivery))
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, delivery.host))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, host: str, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._hosts[host] -= 1
+        if not self._hosts[host]:
+            del self._hosts[host]
         self._wake.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a webhook could not be handled", why=repr(error))
 
     async def _send(self, delivery: Delivery) -> None:
         """One try, and its record."""
@@ -115,29 +118,19 @@ class Sender:
         log.info("webhook", **fields, status=tried.status.value, answer=tried.http_status, note=tried.note)
         while True:
             try:
-                await self._ledger.record_delivery(delivery, tried)
+                await self._ledger.record_delivery(self._name, delivery, tried)
             except JobreelError:
                 await asyncio.sleep(POLL_SECONDS)
                 continue
             return
 
     async def _try(self, delivery: Delivery) -> DeliveryTried:
-        host = urlsplit(delivery.url).netloc.rpartition("@")[2]
-        if self._hosts[host] >= MAX_PER_HOST:
-            return DeliveryTried(DeliveryStatus.PENDING, None, "waiting for its receiver's turn", 0.2)
-        self._hosts[host] += 1
         try:
             answer = await self._post(delivery)
         except Blocked as refusal:
             return DeliveryTried(DeliveryStatus.BLOCKED, None, refusal.message)
-        except ReceiverUnreachable as trouble:
+        except JobreelError as trouble:  # no answer came, or the ledger is away
             return self._again(delivery, None, None, trouble.message)
-        except JobreelError as error:
-            return self._again(delivery, None, None, error.message)
-        finally:
-            self._hosts[host] -= 1
-            if not self._hosts[host]:
-                del self._hosts[host]
         if 200 <= answer.status < 300:
             return DeliveryTried(DeliveryStatus.DELIVERED, answer.status, answer.note)
         return self._again(delivery, answer.status, answer.retry_after_seconds, answer.note)

@@ -5,7 +5,9 @@ so that neither a busy loop can fake death nor a forgotten attempt can fake life
 """
 
 import asyncio
+import itertools
 import random
+import shutil
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,16 +15,19 @@ from contextlib import suppress
 import structlog
 
 from jobreel.core import retry
-from jobreel.core.errors import ChildDied, DiskFull, JobreelError, LeaseLost, LedgerBroken, Unavailable
+from jobreel.core.errors import ChildDied, DiskFull, Internal, JobreelError, LeaseLost, Unavailable
 from jobreel.core.job import Conclusion, Failure, Lease, Success
 from jobreel.core.job_type import Catalogue
 from jobreel.core.ledger import Ledger
+from jobreel.workers import loops, processes
 from jobreel.workers.attempt import Attempt, Stopped, Surroundings
 from jobreel.workers.slot import Slot
 
 TICK_SECONDS = 1.0
 POLL_SECONDS = 1.0  # the net under the ledger's signals
 AWAY_SECONDS = 0.5  # between tries while the ledger is away
+GIVE_BACK_SECONDS = 10.0
+UNSTORABLE_AFTER = 20  # tries to store an outcome in a ledger that is there; then a plain failure instead
 log = structlog.get_logger("jobreel.worker")
 
 
@@ -56,13 +61,14 @@ class Worker:
 
     async def start(self) -> None:
         self._ledger.worker_started(self.name, {})
-        # What a dead worker left is rescued at once.
+        # What dead workers left, jobs and processes, is seen to at once.
         await asyncio.to_thread(self._ledger.heartbeat, self.name, [], 0.0)
+        await asyncio.to_thread(processes.end_leftovers, self._ledger.identity.ledger_id, self._ledger.lives)
         self._around.scratch.mkdir(mode=0o711)
         await asyncio.gather(*(slot.start() for slot in self._slots))
         self._heart.start()
-        self._claiming = asyncio.create_task(self._claim_loop())
-        self._loops = [asyncio.create_task(loop) for loop in (self._due_loop(), self._tick_loop())]
+        self._claiming = asyncio.create_task(self._claim_until_drained())
+        self._loops = [loops.begin("due jobs", self._promote), loops.begin("watch", self._watch)]
         self._wake.set()
 
     async def stop(self, grace_seconds: float) -> None:
@@ -77,17 +83,18 @@ class Worker:
         for attempt in list(self._held.values()):
             attempt.end(Stopped())
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=10)
+            await asyncio.wait(self._tasks, timeout=GIVE_BACK_SECONDS)
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*(slot.end() for slot in self._slots))
         self._heart.stop()
         with suppress(JobreelError):
             await asyncio.to_thread(self._ledger.worker_stopped, self.name)
+        await asyncio.to_thread(shutil.rmtree, self._around.scratch, ignore_errors=True)
 
     # -- claiming -----------------------------------------------------------------------------------------
 
-    async def _claim_loop(self) -> None:
+    async def _claim_until_drained(self) -> None:
         while not self._draining:
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):  # wait_for may lose a cancellation (CPython gh-86296)
@@ -95,8 +102,8 @@ class Worker:
             self._wake.clear()
             try:
                 await self._claim()
-            except JobreelError as error:
-                log.warning("cannot claim", why=str(error))
+            except Exception as error:  # noqa: BLE001 - claiming must go on, whatever one turn met
+                log.warning("cannot claim", why=repr(error))
                 await asyncio.sleep(AWAY_SECONDS)
 
     async def _claim(self) -> None:
@@ -125,13 +132,7 @@ class Worker:
     # -- one attempt --------------------------------------------------------------------------------------
 
     async def _run(self, attempt: Attempt, slot: Slot) -> None:
-        lease = attempt.lease
-        conclusion: Conclusion | None
-        try:
-            conclusion = await attempt.run(slot)
-        except Stopped:
-            conclusion = None
-            await asyncio.sleep(0 if self._draining else AWAY_SECONDS)
+        conclusion = await self._conclusion(attempt, slot)
         # In one turn of the loop, so that telling the end and claiming the next share a commit.
         telling = asyncio.create_task(self._settle(attempt, conclusion))
         if not attempt.broken and slot.settle():
@@ -139,8 +140,24 @@ class Worker:
         else:
             await self._renew(slot)
         await telling
-        self._held.pop((lease.job_id, lease.attempt), None)
+        self._held.pop((attempt.lease.job_id, attempt.lease.attempt), None)
         await attempt.clean_up()
+
+    async def _conclusion(self, attempt: Attempt, slot: Slot) -> Conclusion | None:
+        """How the attempt ended; None: it is to be given back. Never raises: a slot would be lost with it."""
+        try:
+            return await attempt.run(slot)
+        except Stopped:
+            why = "stopped"
+        except JobreelError as error:  # the ledger went away in the middle of the conversation
+            attempt.broken, why = True, error.message
+        except Exception:
+            attempt.broken = True
+            log.exception("an attempt went wrong", job=attempt.lease.job_id)
+            return Failure(Internal("The job ended unexpectedly.", step="run").report())
+        log.info("attempt given back", job=attempt.lease.job_id, why=why)
+        await asyncio.sleep(0 if self._draining else AWAY_SECONDS)
+        return None
 
     def _release(self, slot: Slot) -> None:
         self._free.append(slot)
@@ -160,14 +177,16 @@ class Worker:
 
     async def _settle(self, attempt: Attempt, conclusion: Conclusion | None) -> None:
         """Tell the ledger, for as long as it takes: it may be away. None: given back, nothing spent."""
-        while True:
+        for tries in itertools.count(1):
             try:
                 await self._tell(attempt, conclusion)
             except LeaseLost as lost:
                 log.warning("lease lost", why=str(lost))
                 await attempt.discard_kept()
-            except (Unavailable, DiskFull, LedgerBroken) as error:
-                log.warning("cannot store an outcome yet", job=attempt.lease.job_id, why=str(error))
+            except Exception as error:  # noqa: BLE001 - an end that is not told is a job that runs for ever
+                log.warning("cannot store an outcome yet", job=attempt.lease.job_id, why=repr(error))
+                if tries == UNSTORABLE_AFTER and not isinstance(error, Unavailable | DiskFull):
+                    conclusion = Failure(Internal("The job's outcome could not be stored.", step="store").report())
                 await asyncio.sleep(AWAY_SECONDS)
                 continue
             return
@@ -176,8 +195,7 @@ class Worker:
         lease = attempt.lease
         if not isinstance(conclusion, Success):
             await attempt.discard_kept()
-        if attempt.log_tail():
-            await attempt.tell_progress()
+        await attempt.tell_progress()
         if conclusion is None:
             await self._ledger.give_back(lease)
         elif isinstance(conclusion, Failure) and (wait := _wait_before_retry(lease, conclusion)) is not None:
@@ -187,26 +205,29 @@ class Worker:
 
     # -- by the clock -------------------------------------------------------------------------------------
 
-    async def _tick_loop(self) -> None:
-        """Once a second: memory and progress of each attempt."""
-        while True:
-            await asyncio.sleep(TICK_SECONDS)
-            for attempt in list(self._held.values()):
-                attempt.check_memory()
-                try:
-                    await attempt.tell_progress()
-                except LeaseLost as lost:
-                    attempt.end(lost)
-                except JobreelError as error:
-                    log.warning("cannot store progress", why=str(error))
+    async def _watch(self) -> None:
+        """Once a second: memory and progress of the attempts that have lasted that long."""
+        before = list(self._held.values())
+        await asyncio.sleep(TICK_SECONDS)
+        lasting = [attempt for attempt in before if attempt.pid is not None]
+        if not lasting:
+            return
+        used = processes.memory_bytes_of({attempt.pid for attempt in lasting if attempt.pid is not None})
+        for attempt in lasting:
+            attempt.check_memory(used.get(attempt.pid or 0, 0))
+            try:
+                await attempt.tell_progress()
+            except LeaseLost as lost:
+                attempt.end(lost)
+            except JobreelError as error:
+                log.warning("cannot store progress", why=str(error))
 
-    async def _due_loop(self) -> None:
+    async def _promote(self) -> None:
         """Make jobs claimable when their time has come."""
-        while True:
-            wait: float | None = None
-            with suppress(JobreelError):
-                wait = await self._ledger.promote()
-            await asyncio.sleep(POLL_SECONDS if wait is None else min(max(wait, 0.01), POLL_SECONDS))
+        wait: float | None = None
+        with suppress(JobreelError):
+            wait = await self._ledger.promote()
+        await asyncio.sleep(POLL_SECONDS if wait is None else min(max(wait, 0.01), POLL_SECONDS))
 
 
 def _wait_before_retry(lease: Lease, failure: Failure) -> float | None:
@@ -225,8 +246,8 @@ class Heart(threading.Thread):
         while not self._stopped.wait(self._lease_seconds / 4):
             try:
                 self._ledger.heartbeat(self._worker.name, self._worker.held, self._lease_seconds)
-            except (JobreelError, OSError) as error:
-                log.warning("no heartbeat", why=str(error))
+            except Exception as error:  # noqa: BLE001 - a heart that stops is a worker that is rescued from
+                log.warning("no heartbeat", why=repr(error))
 
     def stop(self) -> None:
         self._stopped.set()
