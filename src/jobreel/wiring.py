@@ -95,12 +95,8 @@ class Folders:
 
     def make(self) -> None:
         """Nobody else may look in; children of another user may pass through to their scratch folders."""
-        for folder, mode in (
-            (self.data, 0o711),
-            (self.ledger, 0o700),
-            (self.artifacts, 0o700),
-            (self.scratch, 0o711),
-        ):
+        passage = 0o711 if os.geteuid() == 0 else 0o700
+        for folder in (self.data, self.ledger, self.artifacts, self.scratch):
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(passage if folder in {self.data, self.scratch} else 0o700)
         for folder in (self.data, self.data.parent):  # so that the new entries outlive a power cut

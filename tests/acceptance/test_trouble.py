@@ -3,6 +3,7 @@
 import json
 import shutil
 import socket
+import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -47,6 +48,26 @@ def test_the_data_directory_may_be_taken_away_and_put_back_while_it_runs(tmp_pat
         service.all_done([running, after])
         assert service.job(running)["status"] == "completed"
         assert service.job(after)["status"] == "completed"
+
+
+def test_a_data_directory_put_back_as_a_copy_is_taken_up_without_a_restart(tmp_path: Path, clips: Clips) -> None:
+    data, copy = tmp_path / "data", tmp_path / "copy"
+    with Running(data) as service:
+        source = service.upload(clips["sound.mp4"])
+        before = service.submit("video/thumbnail", video_url=source)
+        service.all_done([before])
+        shutil.copytree(data, copy)
+        shutil.rmtree(data)
+        assert service.client.post(STATUS).status_code == 404
+        copy.rename(data)
+
+        after = service.submit("video/thumbnail", video_url=source)
+        service.all_done([before, after])
+
+        for job_id in (before, after):
+            assert service.job(job_id)["status"] == "completed"
+            link = service.job(job_id)["response"]["response"]["response"]
+            assert service.client.get(link).status_code == 200
 
 
 def test_a_removed_data_directory_is_told_and_never_made_anew(tmp_path: Path) -> None:
@@ -132,6 +153,15 @@ def test_a_receiver_that_never_answers_holds_up_nobody(tmp_path: Path) -> None:
         job_id = service.submit("toolkit/echo", message=2, webhook_url=receiver.url)
 
         until(lambda: job_id in receiver.ids_by_job(), "the webhook to the one that answers", 10)
+        assert max(tries_of_webhooks(service.data)) <= 1, "waiting for a turn is no try"
+
+
+def tries_of_webhooks(data: Path) -> list[int]:
+    ledger = sqlite3.connect(f"file:{data}/ledger/jobreel.sqlite3?mode=ro", uri=True)
+    try:
+        return [tries for (tries,) in ledger.execute("SELECT tries FROM deliveries")]
+    finally:
+        ledger.close()
 
 
 def test_a_webhook_that_may_not_be_sent_does_not_refuse_the_job(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ ENVELOPE = {
     "endpoint": str,
 }
 UNKNOWN = new_id()
-NOT_SECONDS = ["soon", [], [600], {}, True, False, -1, -0.5, "-1", "nan", "inf", "1_000", "٣", "0x10"]
+NOT_SECONDS = ["", "soon", [], [600], {}, True, False, -1, -0.5, "-1", "nan", "inf", "1_000", "٣", "0x10"]
 
 
 @pytest.mark.parametrize("path", JOBS)
@@ -60,7 +60,6 @@ def test_the_envelope_has_the_documented_fields_and_types(client: httpx2.Client)
         {"json": {}},
         {"json": None},
         {"json": {"since_seconds": None}},
-        {"json": {"since_seconds": ""}},
         {"json": {"id": "x", "webhook_url": "http://example.com", "unheard_of": 1}},
         {"json": {"since_seconds": 0.5}},
         {"json": {"since_seconds": "7200"}},
@@ -69,7 +68,7 @@ def test_the_envelope_has_the_documented_fields_and_types(client: httpx2.Client)
         {"data": {}, "headers": {"content-type": "application/x-www-form-urlencoded"}},
         {"params": {"since_seconds": "60"}},
         {"content": b'{"since_seconds": 1e400}'},
-        {"content": b'{"since_seconds": ' + b"9" * 300 + b"}"},
+        {"content": b'{"since_seconds": ' + b"9" * 5000 + b"}"},
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "GET"])

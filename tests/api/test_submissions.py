@@ -95,6 +95,17 @@ def test_when_too_many_wait_the_next_is_answered_at_once(tmp_path: Path) -> None
         assert first.result().status_code == 200
 
 
+def test_no_more_wait_than_may_even_when_they_come_at_once(tmp_path: Path) -> None:
+    with Service(tmp_path / "data", max_waiters=2) as service, ThreadPoolExecutor(12) as pool:
+        answers = [posted(pool, service) for _ in range(12)]
+
+        until(lambda: sum(answer.done() for answer in answers) == 10)
+        for _ in range(12):
+            service.finish(service.claim(), Success('"hello"'))
+
+        assert sorted(answer.result().status_code for answer in answers) == [200] * 2 + [202] * 10
+
+
 def test_a_client_that_hangs_up_frees_its_place_and_its_job_goes_on(tmp_path: Path) -> None:
     body = b'{"message": "hello"}'
     head = f"POST {ECHO} HTTP/1.1\r\nHost: x\r\nx-api-key: {OWNER_KEY}\r\nContent-Length: {len(body)}\r\n\r\n"

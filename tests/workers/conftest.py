@@ -113,7 +113,8 @@ class Bench:
 
     def strays(self) -> list[Path]:
         """Files that should not be there once nothing runs."""
-        kept = [path for path in (self.data / "artifacts").rglob("*") if path.is_file()]
+        walked = os.walk(self.data / "artifacts")  # which does not mind what is removed meanwhile
+        kept = [Path(folder) / name for folder, _, names in walked for name in names]
         return [*kept, *(self.data / "scratch").glob("*/*")]
 
 

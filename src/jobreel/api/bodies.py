@@ -10,6 +10,8 @@ from jobreel.api.problems import UnsupportedContentType
 from jobreel.core.errors import BodyTooLarge, InvalidRequest
 from jobreel.core.request import decode_json, json_word
 
+MANY_DIGITS = 400
+
 
 async def counted(request: Request, limit_bytes: int) -> AsyncIterator[bytes]:
     """The body as it comes. Raises `BodyTooLarge`, by what is announced and by what really comes."""
@@ -65,11 +67,16 @@ async def optional_object(request: Request, limit_bytes: int) -> dict[str, Any]:
 
 def _decoded(body: bytes) -> object:
     try:
-        return json.loads(body, parse_constant=_refuse_constant)
+        return json.loads(body, parse_constant=_refuse_constant, parse_int=_whole_number)
     except RecursionError:
         raise InvalidRequest("Invalid payload: nested too deeply.") from None
     except ValueError as error:
         raise InvalidRequest(f"Invalid JSON: {error}") from None
+
+
+def _whole_number(digits: str) -> int | float:
+    """Python refuses to read numbers of thousands of digits; here they are only huge."""
+    return int(digits) if len(digits) < MANY_DIGITS else float(digits)
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -107,7 +107,8 @@ class ToolkitCalls:
 
     async def _arguments(self, request: Request) -> dict[str, Any]:
         """What was asked, wherever it stands: in the body, the query or the path."""
-        arguments: dict[str, Any] = {**request.query_params, **request.path_params}
+        named = {name: value for name, value in request.query_params.items() if value}
+        arguments: dict[str, Any] = {**named, **request.path_params}
         if request.method == "POST":
             arguments |= await optional_object(request, self._max_body)
         return arguments
@@ -138,7 +139,7 @@ def window_seconds(asked: object) -> float:
     Raises `InvalidRequest` for what is no number of seconds.
     """
     match asked:
-        case None | "":
+        case None:
             return DEFAULT_WINDOW_SECONDS
         case str() if _NUMBER.fullmatch(asked.strip()):
             seconds: float = float(asked)

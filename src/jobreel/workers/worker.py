@@ -193,8 +193,6 @@ class Worker:
 
     async def _tell(self, attempt: Attempt, conclusion: Conclusion | None) -> None:
         lease = attempt.lease
-        if not isinstance(conclusion, Success):
-            await attempt.discard_kept()
         await attempt.tell_progress()
         if conclusion is None:
             await self._ledger.give_back(lease)
@@ -202,6 +200,8 @@ class Worker:
             await self._ledger.retry(lease, conclusion.error, wait)
         else:
             await self._ledger.finish(lease, conclusion)
+        if not isinstance(conclusion, Success):
+            await attempt.discard_kept()  # now that the ledger no longer counts them among the running attempt's
 
     # -- by the clock -------------------------------------------------------------------------------------
 

@@ -1,13 +1,11 @@
 """video/thumbnail: one frame of a video as JPEG."""
 
-import math
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import msgspec
 
-from jobreel.core.errors import InvalidRequest
 from jobreel.core.request import Headers, JobRequest, Url
 from jobreel.core.workspace import Workspace
 from jobreel.jobs.registry import job_type
@@ -15,6 +13,7 @@ from jobreel.tools import ffmpeg
 from jobreel.tools.ffmpeg_errors import NothingWritten
 from jobreel.tools.probe import Media, probe
 
+LATER_THAN_ANY_END = 1_000_000_000  # seconds; FFmpeg counts microseconds in 64 bits
 BEFORE_THE_END = 0.5  # seconds; the seek goes on back to the keyframe before it
 
 
@@ -24,12 +23,10 @@ class ThumbnailRequest(JobRequest):
     also_called: ClassVar[dict[str, str]] = {"media_url": "video_url"}
 
     video_url: Annotated[Url, msgspec.Meta(description="A video file.")]
-    second: Annotated[float, msgspec.Meta(ge=0, description="Seconds from the beginning.")] = 0
+    second: Annotated[
+        float, msgspec.Meta(ge=0, le=LATER_THAN_ANY_END, description="Seconds from the beginning.")
+    ] = 0
     download_headers: Headers | None = None
-
-    def check(self) -> None:
-        if not math.isfinite(self.second):
-            raise InvalidRequest("Invalid payload: `second` must be a number from 0.")
 
 
 @job_type(
