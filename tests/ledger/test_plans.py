@@ -32,7 +32,7 @@ def _analyze(tx: Transaction) -> None:
 
 
 ANYTHING = dict.fromkeys(
-    ("since", "caller", "of_caller", "of_type", "by_worker", "by_process", "at", "stamp"), 0
+    ("seconds", "caller", "of_caller", "of_type", "by_worker", "by_process", "at", "stamp"), 0
 )  # values play no part in a plan
 
 
@@ -45,7 +45,6 @@ def plan(ledger: SqlLedger, statement: Executable, **values: Any) -> str:
         raise Seen
 
     with ledger._engine.read() as connection:
-        connection.begin()
         event.listen(connection.engine, "before_cursor_execute", see)
         with suppress(Seen):
             connection.execute(statement, ANYTHING | values)

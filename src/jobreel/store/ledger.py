@@ -22,6 +22,7 @@ from jobreel.core.errors import DiskFull, ErrorReport, JobreelError, LedgerGone,
 from jobreel.core.job import Accepted, Books, Conclusion, Draft, Job, Lease, Progress, Success
 from jobreel.core.ledger import Identity, Window
 from jobreel.store import operations, rows, statements
+from jobreel.store.prepared import prepared
 from jobreel.store.sqlite import SqliteEngine
 from jobreel.store.writer import Transaction, Writer
 
@@ -123,10 +124,8 @@ class SqlLedger:
 
     async def window(self, caller: str | None, since_seconds: float) -> Window:
         def read(connection: Connection) -> Window:
-            now = connection.execute(statements.NOW).scalar_one()
-            jobs, queue_length = connection.execute(
-                statements.window(caller), {"since": now - since_seconds, "caller": caller}
-            ).one()
+            statement = prepared(statements.window(caller), connection.dialect)
+            [(jobs, queue_length)] = statement.run(connection, {"seconds": since_seconds, "caller": caller})
             return Window(jobs.encode(), int(queue_length))
 
         return await self._read(read)

@@ -47,8 +47,8 @@ class Admission:
     def __call__(self, tx: Transaction, drafts: Sequence[Draft]) -> list[Accepted | JobreelError]:
         """An answer per draft, in order: accepted, the earlier job of its key, or a refusal."""
         if self.dialect != "sqlite":  # which has let nobody else in since BEGIN IMMEDIATE
-            tx.connection.execute(statements.LOCK_GATE)
-        waiting = int(tx.connection.execute(statements.QUEUE_LENGTH).scalar_one())
+            tx.run(statements.LOCK_GATE)
+        waiting = int(tx.run(statements.QUEUE_LENGTH)[0][0])
         known = self._known(tx, drafts)
         answers: list[Accepted | JobreelError] = []
         admitted: list[Draft] = []
@@ -85,15 +85,15 @@ class Admission:
     def _add(self, tx: Transaction, drafts: Sequence[Draft]) -> None:
         change, now = tx.stamp
         lanes = Counter((draft.caller, draft.job_type) for draft in drafts)
-        tx.connection.execute(
+        tx.run_many(
             statements.count_accepted(self.dialect),
             [{"caller": caller, "type": job_type, "n": n} for (caller, job_type), n in sorted(lanes.items())],
         )
-        tx.connection.execute(statements.ADD_JOBS, [rows.new_row(draft, change, now) for draft in drafts])
+        tx.run_many(statements.ADD_JOBS, [rows.new_row(draft, change, now) for draft in drafts])
         _add_events(tx, "submitted", [(draft.job_id, 0) for draft in drafts])
         keys = [_key_row(draft, draft.idempotency, now) for draft in drafts if draft.idempotency]
         if keys:
-            tx.connection.execute(statements.add_key(self.dialect), keys)
+            tx.run_many(statements.add_key(self.dialect), keys)
 
 
 def _repeat(key: IdempotencyKey, digest: str, job_id: str, waiting: int) -> Accepted | JobreelError:
@@ -120,10 +120,10 @@ def _key_row(draft: Draft, key: IdempotencyKey, now: float) -> dict[str, Any]:
 def claim(tx: Transaction, worker: str, process_id: int, count: int, only: frozenset[str] | None) -> list[Lease]:
     leases: list[Lease] = []
     while len(leases) < count:
-        lane = tx.connection.execute(statements.open_lane(only)).first()
-        if lane is None:
+        lanes = tx.run(statements.open_lane(only))
+        if not lanes:
             break
-        row = _claim_head(tx, lane, worker, process_id)
+        row = _claim_head(tx, lanes[0], worker, process_id)
         if row is None:  # another node took it meanwhile (row locks): its lane may be empty now
             break
         leases.append(rows.lease_of(row, worker))
@@ -136,14 +136,15 @@ def _claim_head(tx: Transaction, lane: rows.AnyRow, worker: str, process_id: int
     change, now = tx.stamp
     of_lane = {"of_caller": lane.caller, "of_type": lane.type}
     taken = {"by_worker": worker, "by_process": process_id, "at": now, "stamp": change}
-    row = tx.connection.execute(statements.CLAIM_HEAD, of_lane | taken).first()
-    if row is not None:
-        tx.connection.execute(statements.COUNT_CLAIMED, of_lane)
-    return row
+    claimed = tx.run(statements.CLAIM_HEAD, of_lane | taken)
+    if not claimed:
+        return None
+    tx.run(statements.COUNT_CLAIMED, of_lane)
+    return claimed[0]
 
 
 def set_progress(tx: Transaction, dialect: str, lease: Lease, progress: Progress) -> None:
-    if tx.connection.execute(statements.IS_HELD, _fence(lease)).first() is None:
+    if not tx.run(statements.IS_HELD, _fence(lease)):
         raise _lost(lease)
     values = {
         "job_id": lease.job_id,
@@ -151,9 +152,9 @@ def set_progress(tx: Transaction, dialect: str, lease: Lease, progress: Progress
         "fraction": progress.fraction,
         "stage": progress.stage,
         "log_tail": progress.log_tail,
-        "at": tx.connection.execute(statements.NOW).scalar_one(),
+        "at": tx.run(statements.NOW)[0][0],
     }
-    tx.connection.execute(statements.set_progress(dialect), values)
+    tx.run(statements.set_progress(dialect), values)
 
 
 def finish(tx: Transaction, lease: Lease, conclusion: Conclusion) -> None:
@@ -168,13 +169,13 @@ def finish(tx: Transaction, lease: Lease, conclusion: Conclusion) -> None:
         raise
     succeeded = isinstance(conclusion, Success)
     outcome = Outcome.SUCCEEDED if succeeded else Outcome.FAILED
-    tx.connection.execute(statements.COUNT_FINISHED[outcome], {"of_caller": row.caller, "of_type": row.type})
+    tx.run(statements.COUNT_FINISHED[outcome], {"of_caller": row.caller, "of_type": row.type})
     note = None if isinstance(conclusion, Success) else conclusion.error.type
     _add_events(tx, outcome.value, [(lease.job_id, lease.attempt)], note)
     if isinstance(conclusion, Success) and conclusion.artifacts:
         add_artifacts(tx, conclusion.artifacts)
     if row.webhook_url:
-        tx.connection.execute(statements.ADD_DELIVERY, _delivery_row(lease.job_id, row.webhook_url, now))
+        tx.run_many(statements.ADD_DELIVERY, [_delivery_row(lease.job_id, row.webhook_url, now)])
 
 
 def requeue(
@@ -197,29 +198,29 @@ def requeue(
         "stamp": change,
     }
     row = _written(tx, lease, statements.REQUEUE, values)
-    tx.connection.execute(statements.COUNT_REQUEUED, {"of_caller": row.caller, "of_type": row.type})
-    tx.connection.execute(statements.FORGET_PROGRESS_FRACTION, {"job": lease.job_id})
+    tx.run(statements.COUNT_REQUEUED, {"of_caller": row.caller, "of_type": row.type})
+    tx.run(statements.FORGET_PROGRESS_FRACTION, {"job": lease.job_id})
     _add_events(tx, event, [(lease.job_id, lease.attempt)], note)
 
 
 def _already_told(tx: Transaction, lease: Lease, values: dict[str, Any]) -> bool:
-    told = tx.connection.execute(statements.ALREADY_TOLD, _fence(lease)).mappings().first()
-    return told is not None and dict(told) == values
+    told = tx.run(statements.ALREADY_TOLD, _fence(lease))
+    return bool(told) and told[0]._asdict() == values
 
 
 def _written(tx: Transaction, lease: Lease, statement: Update, values: dict[str, Any]) -> rows.AnyRow:
     """The job's row after a fenced update. Raises `LeaseLost`: then nothing was written but a stamp."""
-    row = tx.connection.execute(statement, _fence(lease) | values).first()
-    if row is None:
+    written = tx.run(statement, _fence(lease) | values)
+    if not written:
         raise _lost(lease)
-    return row
+    return written[0]
 
 
 def rescue(tx: Transaction, lost: Sequence[Lease]) -> list[Lease]:
     """Queue again what nobody works on; give up what loses its worker each time. Returns what it rescued."""
     rescued: list[Lease] = []
     for lease in lost:
-        if tx.connection.execute(statements.IS_HELD, _fence(lease)).first() is None:
+        if not tx.run(statements.IS_HELD, _fence(lease)):
             continue  # it ended, or another worker rescued it, since we looked
         if is_given_up(lease):
             finish(tx, lease, Failure(_gave_up(lease).report()))
@@ -255,7 +256,7 @@ def _lost(lease: Lease) -> LeaseLost:
 
 def _add_events(tx: Transaction, kind: str, attempts: Sequence[tuple[str, int]], note: str | None = None) -> None:
     change, now = tx.stamp
-    tx.connection.execute(
+    tx.run_many(
         statements.ADD_EVENTS,
         [
             {"job_id": job_id, "change": change, "kind": kind, "attempt": attempt, "at": now, "note": note}
@@ -297,7 +298,7 @@ def record_delivery(tx: Transaction, sender: str, delivery: Delivery, tried: Del
         "answered": tried.http_status,
         "said": tried.note,
     }
-    tx.connection.execute(statements.RECORD_DELIVERY, values)
+    tx.run(statements.RECORD_DELIVERY, values)
 
 
 def release_deliveries(tx: Transaction, dead_senders: Sequence[str]) -> None:
@@ -306,7 +307,7 @@ def release_deliveries(tx: Transaction, dead_senders: Sequence[str]) -> None:
 
 def add_artifacts(tx: Transaction, artifacts: Sequence[Artifact]) -> None:
     now = tx.stamp.now
-    tx.connection.execute(statements.ADD_ARTIFACTS, [rows.artifact_row(artifact, now) for artifact in artifacts])
+    tx.run_many(statements.ADD_ARTIFACTS, [rows.artifact_row(artifact, now) for artifact in artifacts])
 
 
 def add_worker(tx: Transaction, row: dict[str, Any]) -> None:

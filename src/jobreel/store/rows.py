@@ -3,14 +3,13 @@
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row
 
 from jobreel.core.artifact import Artifact, Link
 from jobreel.core.delivery import Delivery
 from jobreel.core.errors import ErrorReport
 from jobreel.core.job import Conclusion, Draft, Job, Lease, Outcome, Progress, Status, Success
 
-AnyRow = Row[*tuple[Any, ...]]
+AnyRow = Any  # a row with its columns as attributes, from a prepared statement or from SQLAlchemy
 
 _links = msgspec.json.Decoder(tuple[Link, ...])
 _error = msgspec.json.Decoder(ErrorReport)

@@ -76,9 +76,9 @@ class SqliteEngine:
         """A connection for reading. Raises `LedgerGone`, `LedgerBroken`."""
         self._must_be_here()
         try:
-            with self._reads.connect() as connection:
+            with self._reads.connect() as connection, connection.begin():
                 yield connection
-        except exc.DatabaseError as error:
+        except (exc.DatabaseError, sqlite.Error) as error:
             raise self.as_ours(error) from error
 
     def data_version(self) -> int:

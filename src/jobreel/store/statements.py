@@ -8,6 +8,7 @@ from functools import cache
 
 from sqlalchemy import (
     ColumnElement,
+    Float,
     Insert,
     Integer,
     Select,
@@ -133,7 +134,7 @@ def open_lane(only: frozenset[str] | None) -> Select[str, str]:
         lanes.c.waiting > 0, lanes.c.paused == 0
     )
     if only is not None:
-        heads = heads.where(lanes.c.type.in_(sorted(only)))
+        heads = heads.where(lanes.c.type.in_([literal(job_type) for job_type in sorted(only)]))
     open_heads = heads.subquery("heads")
     return (
         select(open_heads.c.caller, open_heads.c.type)
@@ -284,7 +285,7 @@ def window(caller: str | None) -> Select[str, int]:
         word = literal_column(f"'{status.value}'", String)
         return select(jobs.c.id, word.label("word")).where(_is(status), *conditions, *mine)
 
-    since = jobs.c.finished_at >= bindparam("since")
+    since = jobs.c.finished_at >= now() - bindparam("seconds", type_=Float)
     found = union_all(part(Status.DONE, since), part(Status.RUNNING), part(Status.QUEUED)).subquery("found")
     return select(json_object_of(found.c.id, found.c.word), QUEUE_LENGTH.scalar_subquery())
 

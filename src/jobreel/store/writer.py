@@ -14,16 +14,18 @@ and whoever must know asks again when it is back.
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Executable
 
 from jobreel.core.errors import JobreelError, Unavailable
 from jobreel.store import statements
+from jobreel.store.prepared import Values, prepared
 
 MAX_BATCH = 256
 Result = TypeVar("Result")
@@ -44,7 +46,16 @@ class Transaction:
 
     @cached_property
     def stamp(self) -> Stamp:
-        return Stamp(*self.connection.execute(statements.NEXT_CHANGE).one())
+        return Stamp(*self.run(statements.NEXT_CHANGE)[0])
+
+    def run(self, statement: Executable, values: Values = MappingProxyType({})) -> list[Any]:
+        """The rows of a statement whose parameters are plain values."""
+        return prepared(statement, self.connection.dialect).run(self.connection, values)
+
+    def run_many(self, statement: Executable, rows: Sequence[Values]) -> None:
+        """The same statement for many rows, all with the same names."""
+        names = tuple(rows[0])
+        prepared(statement, self.connection.dialect, names).run_many(self.connection, rows)
 
     @property
     def changed_a_job(self) -> bool:
