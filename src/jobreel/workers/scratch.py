@@ -32,16 +32,22 @@ class Scratch:
             raise
         except OSError as error:
             raise disk_trouble(error) from error
-        self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         if self._owner is not None:
-            os.fchown(self._descriptor, self._owner, self._owner)
+            os.chown(self.path, self._owner, self._owner, follow_symlinks=False)
+
+    def _held(self) -> int:
+        """A descriptor of the folder, from its first use on. Raises OSError where a link stands in its place."""
+        if self._descriptor is None:
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._descriptor = os.open(self.path, flags)
+        return self._descriptor
 
     def give(self, source: Path) -> str:
         """Copy a file in; returns its name there. A copy, since the child may write to what it gets."""
         self._given += 1
         name = f"given-{self._given}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(name, flags, 0o600, dir_fd=self._descriptor)
+        descriptor = os.open(name, flags, 0o600, dir_fd=self._held())
         with source.open("rb") as whole, os.fdopen(descriptor, "wb") as copy:
             _copy(whole.fileno(), copy.fileno())
             if self._owner is not None:
@@ -55,13 +61,11 @@ class Scratch:
         """
         if not name or "/" in name or "\0" in name or name in {".", ".."}:
             raise Internal("The job handed over a file that is not its own.", step="store")
-        return Path(f"/proc/self/fd/{self._descriptor}") / name
+        return Path(f"/proc/self/fd/{self._held()}") / name
 
     def remove(self) -> None:
         """Everything in it, whatever it is. May take a while."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        self._let_go()
         shutil.rmtree(self.path, ignore_errors=True)
 
     def remove_if_empty(self) -> bool:
@@ -70,10 +74,13 @@ class Scratch:
             self.path.rmdir()
         except OSError:
             return False
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        self._let_go()
         return True
+
+    def _let_go(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def _copy(source: int, into: int) -> None:

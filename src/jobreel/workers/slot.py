@@ -115,6 +115,8 @@ class Slot:
 
     async def _hear_the_rest(self) -> None:
         """What it wrote to stderr is on its way in another pipe, up to a mark: none of it may fall to the next."""
+        if self._quiet.is_set():
+            return
         with suppress(TimeoutError):
             async with asyncio.timeout(STDERR_SECONDS):
                 await self._quiet.wait()

@@ -24,7 +24,7 @@ from jobreel.workers.attempt import Attempt, Stopped, Surroundings
 from jobreel.workers.slot import Slot
 
 TICK_SECONDS = 1.0
-POLL_SECONDS = 1.0  # the net under the ledger's signals
+POLL_SECONDS = 1.0  # the net under the ledger's signals, and how late a due job may be
 AWAY_SECONDS = 0.5  # between tries while the ledger is away
 GIVE_BACK_SECONDS = 10.0
 UNSTORABLE_AFTER = 20  # tries to store an outcome in a ledger that is there; then a plain failure instead
@@ -96,9 +96,7 @@ class Worker:
 
     async def _claim_until_drained(self) -> None:
         while not self._draining:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POLL_SECONDS):  # wait_for may lose a cancellation (CPython gh-86296)
-                    await self._wake.wait()
+            await self._wake.wait()
             self._wake.clear()
             try:
                 await self._claim()
@@ -223,7 +221,8 @@ class Worker:
                 log.warning("cannot store progress", why=str(error))
 
     async def _promote(self) -> None:
-        """Make jobs claimable when their time has come."""
+        """Make jobs claimable when their time has come; and look for jobs that no signal told of."""
+        self._wake.set()
         wait: float | None = None
         with suppress(JobreelError):
             wait = await self._ledger.promote()
