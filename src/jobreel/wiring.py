@@ -71,7 +71,11 @@ def serve(settings: Settings, host: str, port: int, *, work: bool = True) -> int
         print(f"jobreel: {error.message} {error.hint or ''}", file=sys.stderr)  # noqa: T201
         return 1
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(node.run(listener))
+        try:
+            runner.run(node.run(listener))
+        except JobreelError as error:
+            print(f"jobreel: {error.message} {error.hint or ''}", file=sys.stderr)  # noqa: T201
+            return 1
     return 0
 
 
@@ -192,16 +196,17 @@ class Node:
 
     async def run(self, listener: socket.socket) -> None:
         """Start everything, serve until told to stop, stop everything in the order that loses nothing."""
+        server = self._server()
+        server.listen_for_signals()
         self.ledger.watch()
         telling = loops.begin("waiters", self.waiters.turn)
-        if self.worker is not None:
-            await self.worker.start()
-        self.janitor.start()
-        if self.sender is not None:
-            self.sender.start()
-        server = self._server()
-        stopping = asyncio.create_task(self._stop_when_told(server))
         try:
+            if self.worker is not None:
+                await self.worker.start()
+            self.janitor.start()
+            if self.sender is not None:
+                self.sender.start()
+            stopping = asyncio.create_task(self._stop_when_told(server))
             await server.serve([listener])
             self._stop_waiting(server)
             if self.worker is not None:
@@ -281,22 +286,31 @@ class Server(uvicorn.Server):
         self.told_to_stop = asyncio.Event()
         self._public_url = public_url
 
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def listen_for_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Uvicorn's place for its own handlers; ours are in place since before the worker started."""
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        print(f"Jobreel listens on {self._public_url} and its docs are at {self._public_url}/docs", flush=True)  # noqa: T201
+        where = ", ".join(_address(listener) for listener in sockets or [])
+        print(f"Jobreel listens on {where} and its docs are at {self._public_url}/docs", flush=True)  # noqa: T201
 
     def _stop(self) -> None:
         """Once: stop in good order. Twice: do not wait for connections."""
         self.force_exit = self.should_exit
         self.should_exit = True
         self.told_to_stop.set()
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _allow_many_connections() -> None:

@@ -84,8 +84,8 @@ class Worker:
             attempt.end(Stopped())
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=GIVE_BACK_SECONDS)
-        for loop in self._loops:
-            loop.cancel()
+        for task in [*self._tasks, *self._loops]:  # what the ledger could not be told by now is rescued later
+            task.cancel()
         await asyncio.gather(*(slot.end() for slot in self._slots))
         self._heart.stop()
         with suppress(JobreelError):
