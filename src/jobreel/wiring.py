@@ -160,7 +160,9 @@ class Node:
         isolation = processes.probe(folders.scratch) if work else None
         fence = _fence(settings) if work else None
         ledger = SqlLedger(engine, max_queue_length=settings.max_queue_length)
-        store = FolderStore(folders.artifacts, max_output_bytes=settings.max_output)
+        store = FolderStore(
+            folders.artifacts, max_output_bytes=settings.max_output, floor_bytes=settings.disk_floor
+        )
         store.prepare()
         door = Door([str(network) for network in settings.allow_networks])
         links = Links(public_url, ledger.identity.link_secret)

@@ -50,12 +50,6 @@ class Unauthorized(JobreelError):
     code, type = 401, "unauthorized"
 
 
-class NotAllowed(JobreelError):
-    """A key that may not do this."""
-
-    code, type = 403, "forbidden"
-
-
 class NotFound(JobreelError):
     """Nothing there, or nothing that is yours."""
 

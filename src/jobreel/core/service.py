@@ -111,5 +111,5 @@ class Toolkit:
         if self.links.verifies(artifact_id, signature):
             found = await self._ledger.artifact(artifact_id)
         if found is None:
-            raise NotFound("File not found", hint="The link is incomplete, or its file has expired.")
+            raise NotFound("File not found", hint="The link is incomplete, or its file is gone.")
         return found

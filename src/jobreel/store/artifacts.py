@@ -10,7 +10,6 @@ import errno
 import mimetypes
 import os
 import re
-import shutil
 import stat
 import time
 from collections.abc import AsyncIterator
@@ -33,6 +32,7 @@ from jobreel.core.ids import new_id
 MAX_NAME_BYTES = 200
 UPLOAD_GRACE_SECONDS = 600.0  # an upload is linked a moment before the ledger knows it
 SWEEP_BATCH = 500
+LOOK_AT_DISK_EVERY = 16 * 1024 * 1024  # bytes of an upload
 _UNFIT = re.compile(r"[\x00-\x1f\x7f/\\]+")
 _TYPES = {  # where the platform's table knows less, or other words
     ".mp4": "video/mp4", ".mkv": "video/x-matroska", ".webm": "video/webm", ".mov": "video/quicktime",
@@ -46,8 +46,8 @@ _TYPES = {  # where the platform's table knows less, or other words
 class FolderStore:
     """See the module. `folder` and the scratch folder must be on one disk."""
 
-    def __init__(self, folder: Path, *, max_output_bytes: int) -> None:
-        self._folder, self._max_output = folder, max_output_bytes
+    def __init__(self, folder: Path, *, max_output_bytes: int, floor_bytes: int = 0) -> None:
+        self._folder, self._max_output, self._floor = folder, max_output_bytes, floor_bytes
         self._incoming = folder / ".incoming"
 
     def prepare(self) -> None:
@@ -70,7 +70,7 @@ class FolderStore:
         partial = self._incoming / artifact_id
         try:
             self._must_be_here()
-            size = await _write_all(chunks, partial, max_bytes)
+            size = await _write_all(self._while_there_is_room(chunks), partial, max_bytes)
             await asyncio.to_thread(self._link, partial, key)
         except OSError as error:
             raise _as_refusal(error) from error
@@ -80,10 +80,21 @@ class FolderStore:
             partial.unlink(missing_ok=True)
         return Artifact(artifact_id, key, name, content_type or type_of(name), size, caller)
 
+    async def _while_there_is_room(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The disk's floor is for everybody else: an upload stops before it."""
+        since_look = 0
+        async for chunk in chunks:
+            since_look += len(chunk)
+            if since_look > LOOK_AT_DISK_EVERY:
+                since_look = 0
+                if shutil.disk_usage(self._folder).free < self._floor:
+                    raise DiskFull("The server's disk is nearly full.", step="store", hint="Free some space.")
+            yield chunk
+
     def path(self, artifact: Artifact) -> Path:
         path = self._folder / artifact.key
         if not path.is_file():
-            raise NotFound("File not found", hint="It has expired, or its volume is not mounted.")
+            raise NotFound("File not found", hint="Its volume is not mounted, or it was removed.")
         return path
 
     async def discard(self, artifact: Artifact) -> None:
@@ -219,7 +230,3 @@ def _as_refusal(error: OSError) -> Exception:
     if error.errno == errno.ENOSPC:
         return DiskFull("The disk is full.", step="store", hint="Free some space and send the file again.")
     return error
-
-
-def free_bytes(folder: Path) -> int:
-    return shutil.disk_usage(folder).free

@@ -5,7 +5,7 @@ PostgreSQL's half stands beside SQLite's from the start, so that the statements 
 
 from typing import Any
 
-from sqlalchemy import Float, Insert, Table, Text
+from sqlalchemy import Float, Table, Text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -51,6 +51,3 @@ def _(element: json_object_of, compiler: SQLCompiler, **options: Any) -> str:
 def upsert(table: Table, dialect_name: str) -> "sqlite.Insert | postgresql.Insert":
     """INSERT that can say ON CONFLICT: the same words in both engines, two classes in SQLAlchemy."""
     return sqlite.insert(table) if dialect_name == "sqlite" else postgresql.insert(table)
-
-
-__all__ = ["Insert", "json_object_of", "now", "upsert"]

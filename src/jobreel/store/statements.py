@@ -369,10 +369,7 @@ KNOWN_ARTIFACT_KEYS = select(artifacts.c.key).where(artifacts.c.key.in_(bindpara
 
 ADD_WORKER = insert(workers)
 FORGET_WORKER = delete(workers).where(workers.c.id == bindparam("worker"))
-WORKERS = select(workers.c.id)
 
 READ_META = select(meta.c.name, meta.c.value)
 ADD_META = insert(meta)
 ADD_COUNTERS = insert(counters)
-
-__all__ = [name for name in dir() if name.isupper()]

@@ -4,8 +4,6 @@ Never pickle: the child handles hostile media. Lines are bounded, so that neithe
 other's memory.
 """
 
-from typing import TypeVar
-
 import msgspec
 
 from jobreel.core.errors import ErrorReport
@@ -128,7 +126,6 @@ FromChild = Ready | Asked | Publish | Report | Log | Succeeded | Failed
 
 to_child: msgspec.json.Decoder[FromWorker] = msgspec.json.Decoder(FromWorker)
 to_worker: msgspec.json.Decoder[FromChild] = msgspec.json.Decoder(FromChild)
-Message = TypeVar("Message", bound=Said)
 
 
 def line(message: Said) -> bytes:

@@ -13,7 +13,6 @@ from pathlib import Path
 from jobreel.core.errors import Internal, JobFailed, ScratchFull
 
 LOG_TAIL_BYTES = 64 * 1024
-COPY_BYTES = 1024 * 1024
 
 
 class Scratch:
