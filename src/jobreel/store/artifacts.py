@@ -10,6 +10,7 @@ import errno
 import mimetypes
 import os
 import re
+import shutil
 import stat
 import time
 from collections.abc import AsyncIterator
