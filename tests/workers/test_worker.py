@@ -145,8 +145,11 @@ async def test_a_link_made_by_a_child_leads_nowhere_even_without_a_fence(bench: 
 async def test_a_child_killed_while_idle_is_replaced(bench: Bench) -> None:
     worker = await bench.start()
     worker._slots[0].kill()
+    await until(lambda: not worker._slots[0].alive)
 
-    assert (await bench.ended("answers", request={"id": "next"})).response == '"next"'
+    job = await bench.ended("answers", request={"id": "next"})
+
+    assert (job.response, job.failures, job.losses) == ('"next"', 0, 0)
 
 
 async def test_a_child_killed_after_it_handed_over_a_file_leaves_no_file(bench: Bench) -> None:

@@ -46,6 +46,10 @@ class Slot:
         """The head of the child's processes; None while there is no child."""
         return self._process.pid if self._process else None
 
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
     async def start(self) -> None:
         """Start a child and wait until it listens. Raises `ChildDied`."""
         self.confined_to = folder_id(self._scratch)
@@ -83,11 +87,10 @@ class Slot:
 
     def settle(self) -> bool:
         """After an attempt: end what it left behind. Says whether the child is fit for another one."""
-        process = self._process
-        if process is None or process.returncode is not None:
+        if self._process is None or not self.alive:
             return False
         if not self._isolation.pid_namespace:  # else the child, which heads one, has seen to it
-            processes.end_descendants(process.pid)
+            processes.end_descendants(self._process.pid)
         return self._attempts < MAX_ATTEMPTS and self._idle_bytes < MAX_IDLE_BYTES
 
     def kill(self) -> None:

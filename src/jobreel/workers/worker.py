@@ -144,11 +144,13 @@ class Worker:
     async def _conclusion(self, attempt: Attempt, slot: Slot) -> Conclusion | None:
         """How the attempt ended; None: it is to be given back. Never raises: a slot would be lost with it."""
         try:
+            if not slot.alive:  # its child ended between two jobs; this one need not pay for it
+                await slot.renew()
             return await attempt.run(slot)
         except Stopped:
             why = "stopped"
-        except JobreelError as error:  # the ledger went away in the middle of the conversation
-            attempt.broken, why = True, error.message
+        except (JobreelError, OSError) as error:  # no child, or no ledger in the middle of the conversation
+            attempt.broken, why = True, str(error)
         except Exception:
             attempt.broken = True
             log.exception("an attempt went wrong", job=attempt.lease.job_id)
