@@ -135,6 +135,16 @@ async def test_on_a_full_disk_a_reserve_is_given_up_to_finish_a_job(ledger: SqlL
     assert not ledger._engine.release_reserve()
 
 
+async def test_the_data_directory_may_have_any_name(tmp_path: Path) -> None:
+    ledger = open_ledger(tmp_path / "100% mine? #1 ü" / "ledger")
+
+    await ledger.submit(draft())
+
+    assert len(await states(ledger)) == 1
+    assert (tmp_path / "100% mine? #1 ü" / "ledger" / FILE_NAME).exists()
+    ledger.close()
+
+
 async def test_commits_of_another_process_are_noticed(ledger: SqlLedger, opened: Open) -> None:
     other = opened()
     ledger.watch()

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, exc
 
@@ -264,12 +265,12 @@ def _prepare(folder: Path) -> None:
             f"A ledger was made in {folder}, but its file {FILE_NAME} is missing.",
             hint=f"Put it back from a backup. To start anew on purpose, remove {folder / MARKER_NAME}.",
         )
-    sqlite.connect(f"file:{path}?mode=rwc", uri=True).close()
+    sqlite.connect(_uri(path, "rwc"), uri=True).close()
 
 
-def _uri(path: Path) -> str:
-    """mode=rw: a missing file is an error, never an empty ledger."""
-    return f"file:{path}?mode=rw"
+def _uri(path: Path, mode: str = "rw") -> str:
+    """mode=rw: a missing file is an error, never an empty ledger. Source: sqlite.org/uri.html."""
+    return f"file:{quote(str(path))}?mode={mode}"
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
